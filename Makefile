@@ -1,0 +1,62 @@
+# `make` explains itself. Everything lives in .venv; nothing is installed elsewhere but, where missing, python3-venv.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PROTOS := $(sort $(wildcard protos/wuzapi_manager/v1/*.proto))
+STAMP := $(VENV)/.installed
+IMAGE := protos/released.binpb
+LINT_CONFIG := protos/buf.json
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test check fix proto lock bench release-image clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## Make .venv with all that this project needs
+
+$(STAMP): requirements.lock pyproject.toml .ci/venv.sh
+	@echo "Filling $(VENV): about a minute, once"
+	@sh .ci/venv.sh $(VENV)
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: setup ## Start the server with the settings of the environment and .env
+	@$(BIN)/wuzapi-manager serve
+
+demo: setup ## Start everything on scratch data, tour the API, leave nothing behind
+	@$(BIN)/python -m tests.demo
+
+test: setup ## Run the tests, with branch coverage
+	@rm -f .coverage .coverage.*
+	@$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report= $(ARGS)
+	@$(BIN)/coverage report
+
+check: setup ## Judge everything but the tests: format, lint, types, layers, protos
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@sh .ci/protos.sh check
+	@sh .ci/lock.sh check
+
+fix: setup ## Format, and mend what the linter can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+proto: setup ## Make the stubs in generated/ from protos/
+	@sh .ci/protos.sh generate
+
+release-image: setup ## Record the protos as released: later changes must not break them
+	@sh .ci/protos.sh release
+
+lock: setup ## Renew requirements.lock from pyproject.toml
+	@sh .ci/lock.sh
+
+bench: setup ## Measure speed and memory, print the table of docs/benchmarks.md
+	@$(BIN)/python -m tests.benchmarks
+
+clean: ## Remove what make made
+	@rm -rf $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -1,0 +1,1 @@
+"""The WUZAPI Manager data service."""

@@ -1,0 +1,88 @@
+"""When a branding is valid, and what is made of it before it is kept."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+import nh3
+
+from wuzapi_manager_server.domain.branding import Branding
+from wuzapi_manager_server.domain.connection_rules import is_web_url
+from wuzapi_manager_server.errors import InvalidInput, Text, Violation
+
+MAX_APP_NAME = 50
+MAX_HOME_HTML = 100_000
+
+SUMMARY = Text("Invalid branding", "Dados de branding inválidos")
+_COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
+_PHONE = re.compile(r"[0-9]{10,15}")
+_URLS = {
+    "logo_url": "URL do logo deve ser uma URL válida",
+    "logo_dark_url": "URL do logo escuro deve ser uma URL válida",
+    "favicon_url": "URL do favicon deve ser uma URL válida",
+    "og_image_url": "URL da imagem de compartilhamento deve ser uma URL válida",
+    "support_url": "URL de suporte deve ser uma URL válida",
+    "terms_url": "URL dos termos de uso deve ser uma URL válida",
+    "privacy_url": "URL da política de privacidade deve ser uma URL válida",
+}
+_COLORS = {
+    "primary_color": "Cor primária deve estar no formato #RRGGBB",
+    "secondary_color": "Cor secundária deve estar no formato #RRGGBB",
+}
+# nh3's default allow-list (no script, style, frame, form, event handler or foreign scheme) with what a home page needs.
+_TAGS = nh3.ALLOWED_TAGS | {"section", "main", "button"}
+_ATTRIBUTES = {**nh3.ALLOWED_ATTRIBUTES, "*": {"class", "id", "title", "lang", "dir", "role", "aria-label"}}
+
+
+def kept(branding: Branding) -> Branding:
+    """The branding as it is kept: colours in upper case, the page sanitized. InvalidInput lists every violation."""
+    page = branding.custom_home_html
+    if len(page) <= MAX_HOME_HTML:
+        page = nh3.clean(page, tags=_TAGS, attributes=_ATTRIBUTES)
+    violations = [*_violations(branding), *_page_violations(branding.custom_home_html, page)]
+    if violations:
+        raise InvalidInput((v.below("branding") for v in violations), summary=SUMMARY)
+    return replace(
+        branding,
+        primary_color=branding.primary_color.upper(),
+        secondary_color=branding.secondary_color.upper(),
+        custom_home_html=page,
+    )
+
+
+def _violations(branding: Branding) -> Iterator[Violation]:
+    name = branding.app_name
+    if not name.strip():
+        yield Violation("app_name", Text("is required", "Nome da aplicação é obrigatório"), missing=True)
+    elif len(name) > MAX_APP_NAME or not name.isprintable():
+        yield Violation(
+            "app_name",
+            Text(
+                f"must be 1 to {MAX_APP_NAME} printable characters",
+                f"Nome da aplicação deve ter entre 1 e {MAX_APP_NAME} caracteres",
+            ),
+        )
+    for field, complaint in _URLS.items():
+        url = getattr(branding, field)
+        if url and not is_web_url(url):
+            yield Violation(field, Text("must be an http or https URL", complaint))
+    for field, complaint in _COLORS.items():
+        color = getattr(branding, field)
+        if color and not _COLOR.fullmatch(color):
+            yield Violation(field, Text("must be a colour as #RRGGBB", complaint))
+    if branding.support_phone and not _PHONE.fullmatch(branding.support_phone):
+        yield Violation(
+            "support_phone", Text("must be 10 to 15 digits", "Telefone de suporte deve ter de 10 a 15 dígitos")
+        )
+
+
+def _page_violations(given: str, sanitized: str) -> Iterator[Violation]:
+    # Sanitizing writes `&amp;` for `&` and the like: what is kept has to be good enough to be kept again.
+    if len(given) > MAX_HOME_HTML or len(sanitized) > MAX_HOME_HTML or "\0" in given:
+        yield Violation(
+            "custom_home_html",
+            Text(
+                f"must be at most {MAX_HOME_HTML:,} characters, also once sanitized, without U+0000",
+                "HTML da página inicial deve ter no máximo 100.000 caracteres",
+            ),
+        )

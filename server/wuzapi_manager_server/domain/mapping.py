@@ -1,0 +1,112 @@
+"""How a column is shown, and what may be written to it."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import re2
+
+from wuzapi_manager_server.domain.table import Json
+from wuzapi_manager_server.domain.values import EXACT, number_of
+from wuzapi_manager_server.errors import Text, Violation
+
+MAX_PATTERN = 500
+_PATTERN_OPTIONS = re2.Options()
+_PATTERN_OPTIONS.max_mem = 1 << 20  # RE2 runs in linear time; this bounds what compiling a pattern may take
+_PATTERN_OPTIONS.log_errors = False
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a written value must satisfy. 0 and None mean no bound, no options means any."""
+
+    pattern: str = ""
+    min_length: int = 0
+    max_length: int = 0
+    min: float | None = None
+    max: float | None = None
+    options: tuple[str, ...] = ()
+
+    def violations(self) -> Iterator[Violation]:
+        """What contradicts itself."""
+        if self.pattern and (len(self.pattern) > MAX_PATTERN or not compiles(self.pattern)):
+            yield Violation(
+                "pattern",
+                Text(
+                    f"must be an RE2 regular expression of at most {MAX_PATTERN} characters",
+                    f"Padrão deve ser uma expressão regular RE2 de até {MAX_PATTERN} caracteres",
+                ),
+            )
+        if self.max_length and self.min_length > self.max_length:
+            yield Violation(
+                "min_length", Text("must not be above max_length", "min_length não pode ser maior que max_length")
+            )
+        for name, bound in (("min", self.min), ("max", self.max)):
+            if bound is not None and math.isnan(bound):
+                yield Violation(name, Text("must be a number", f"{name} deve ser um número"))
+        if self.min is not None and self.max is not None and self.min > self.max:
+            yield Violation("min", Text("must not be above max", "min não pode ser maior que max"))
+
+    def complaint(self, value: Json) -> Text | None:
+        """Why a written value (never None) is refused, judged as the text that JSON spells it with; None: it is not."""
+        text = _spelled(value)
+        if self.pattern and re2.compile(self.pattern, _PATTERN_OPTIONS).fullmatch(text) is None:
+            return Text(f"must match {self.pattern}", f"deve corresponder ao padrão {self.pattern}")
+        if len(text) < self.min_length:
+            return Text(
+                f"must have at least {self.min_length} characters", f"deve ter no mínimo {self.min_length} caracteres"
+            )
+        if self.max_length and len(text) > self.max_length:
+            return Text(
+                f"must have at most {self.max_length} characters", f"deve ter no máximo {self.max_length} caracteres"
+            )
+        if self.options and text not in self.options:
+            listed = ", ".join(self.options[:20])
+            return Text(f"must be one of: {listed}", f"deve ser um destes valores: {listed}")
+        return self._range_complaint(text)
+
+    def _range_complaint(self, text: str) -> Text | None:
+        if self.min is None and self.max is None:
+            return None
+        number = number_of(text)
+        if number is None:
+            return Text("must be a number", "deve ser um número")
+        if self.min is not None and not number >= self.min:
+            return Text(f"must be at least {self.min:g}", f"deve ser no mínimo {self.min:g}")
+        if self.max is not None and not number <= self.max:
+            return Text(f"must be at most {self.max:g}", f"deve ser no máximo {self.max:g}")
+        return None
+
+
+@dataclass(frozen=True)
+class FieldMapping:
+    """Callers speak `field`, the table has `column`."""
+
+    field: str
+    column: str
+    label: str = ""
+    type: str = ""
+    visible: bool = True
+    editable: bool = True
+    required: bool = False
+    helper_text: str = ""
+    show_in_card: bool = False
+    validation: Validation = Validation()
+
+
+def compiles(pattern: str) -> bool:
+    """Whether it is a regular expression that RE2 takes."""
+    try:
+        re2.compile(pattern, _PATTERN_OPTIONS)
+    except (re2.error, UnicodeEncodeError):
+        return False
+    return True
+
+
+def _spelled(value: Json) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT:
+        value = int(value)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

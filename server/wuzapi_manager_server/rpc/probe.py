@@ -1,0 +1,57 @@
+"""Asks a running server of this machine whether it is ready."""
+
+import ipaddress
+
+import grpc
+from cryptography import x509
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from wuzapi_manager_server.rpc.health import READINESS
+from wuzapi_manager_server.rpc.server import CannotStart
+from wuzapi_manager_server.settings import Settings, join_address
+
+_SECONDS = 5.0
+
+
+def probe(settings: Settings) -> tuple[bool, str]:
+    """Whether the server of these settings is ready, and a sentence that says so. Waits at most 5 s.
+
+    With TLS the server's own certificate is what is trusted; where callers must show one (mTLS) it is shown as well.
+    """
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}.get(settings.grpc_host, settings.grpc_host)  # noqa: S104 - asked, not bound
+    address = join_address(host, settings.grpc_port)
+    with _channel(settings, address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        request = health_pb2.HealthCheckRequest(service=READINESS)
+        try:
+            status = stub.Check(request, timeout=_SECONDS).status  # type: ignore[attr-defined]  # missing from the stubs
+        except grpc.RpcError:
+            return False, f"No answer from {address}: is the server running, with these settings?"
+    if status == health_pb2.HealthCheckResponse.SERVING:
+        return True, f"{address} is ready"
+    return False, f"{address} answers but is not ready: its log says why"
+
+
+def _channel(settings: Settings, address: str) -> grpc.Channel:
+    if settings.tls_cert_file is None or settings.tls_key_file is None:
+        return grpc.insecure_channel(address)
+    try:
+        chain = settings.tls_cert_file.read_bytes()
+        name = _name_in(chain)
+        credentials = (
+            grpc.ssl_channel_credentials(chain, settings.tls_key_file.read_bytes(), chain)
+            if settings.tls_client_ca_file
+            else grpc.ssl_channel_credentials(chain)
+        )
+    except (OSError, ValueError):
+        raise CannotStart("TLS_CERT_FILE or TLS_KEY_FILE cannot be read: check both files") from None
+    return grpc.secure_channel(address, credentials, options=(("grpc.ssl_target_name_override", name),))
+
+
+def _name_in(chain: bytes) -> str:
+    """A name that the certificate is made for."""
+    names = x509.load_pem_x509_certificate(chain).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    addresses: list[ipaddress.IPv4Address | ipaddress.IPv6Address] = [
+        each for each in names.get_values_for_type(x509.IPAddress) if isinstance(each, ipaddress.IPv4Address)
+    ]
+    return next(iter(names.get_values_for_type(x509.DNSName)), None) or str(addresses[0])

@@ -1,0 +1,212 @@
+"""What administrators do with connections, and what users see of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from wuzapi_manager_server.domain.connection import Connection, ConnectionStatus, Sharing
+from wuzapi_manager_server.domain.connection_rules import SUMMARY, checked, violations_of
+from wuzapi_manager_server.domain.deadline import Deadline
+from wuzapi_manager_server.domain.table import SourceTables, Step
+from wuzapi_manager_server.errors import AlreadyExists, InvalidInput, NotFound, Text, Violation, etag_mismatch
+from wuzapi_manager_server.services.once import Once, Request
+from wuzapi_manager_server.sources.base import RecordSource
+from wuzapi_manager_server.sources.registry import Sources
+from wuzapi_manager_server.storage.connections import ConnectionFilter, ConnectionStore, Head
+from wuzapi_manager_server.storage.database import Database
+
+MAX_BATCH = 1_000
+_UNNAMED = "unsaved"
+_NOT_DESCRIBED = frozenset(
+    {
+        "user_link_field",
+        "sqlite.table_name",
+        "mysql.table_name",
+        "postgresql.table_name",
+        "nocodb.table_id",
+        "airtable.table_id",
+    }
+)
+
+Encode = Callable[[Sequence[Connection]], bytes]
+
+
+class Connections:
+    """The use cases of ConnectionService. Callers were admitted before; what is given here was read from messages."""
+
+    def __init__(self, database: Database, store: ConnectionStore, once: Once, sources: Sources) -> None:
+        self._database = database
+        self.store = store
+        self._once = once
+        self._sources = sources
+
+    async def create(
+        self, connections: Sequence[Connection], request: Request, encode: Encode, *, validate_only: bool
+    ) -> bytes:
+        """Makes all or none. InvalidInput lists what is wrong in any of them, at `connections[i]` for several."""
+        for connection in connections:
+            self._sources.check(connection.source)
+        if validate_only:
+            return encode(connections)
+        return await self._once.within(request, lambda: encode([self.store.create(each) for each in connections]))
+
+    def get(self, identifier: int, *, deleted: bool = False) -> Connection:
+        """The connection of that id. NotFound where there is none or, without `deleted`, it is deleted."""
+        found = self.store.get(identifier)
+        if found is None or (found.delete_time and not deleted):
+            raise not_found(identifier)
+        return found
+
+    async def page(
+        self, wanted: ConnectionFilter, order: tuple[str, bool], after: tuple[str, int] | None, limit: int
+    ) -> list[Head]:
+        """At most `limit` connections behind `after` (a sort value and an id). A search by name reads them all."""
+
+        def found() -> list[Head]:
+            return self.store.page(wanted, order, after, limit)
+
+        return await self._database.read_long(found) if wanted.name_contains else found()
+
+    async def change(
+        self, identifier: int, etag: str, merge: Callable[[Connection], Connection], *, validate_only: bool
+    ) -> Connection:
+        """Replaces a connection by what `merge` makes of it and finds valid, in one transaction.
+
+        An empty etag means whatever is.
+        """
+
+        def merged() -> Connection:
+            current = self._current(identifier, etag)
+            changed = merge(current)
+            if changed.source != current.source:
+                self._sources.check(changed.source)
+            return changed
+
+        if validate_only:
+            return merged()
+        changed = await self._database.write(lambda: self.store.replace(merged(), None))
+        await self._sources.forget(identifier)
+        return changed
+
+    async def set_status(
+        self, identifier: int, status: ConnectionStatus, etag: str, *, validate_only: bool
+    ) -> Connection:
+        """Sets the status alone."""
+        if validate_only:
+            return replace(self._current(identifier, etag), status=status)
+        return await self._database.write(
+            lambda: self.store.set_status(self._current(identifier, etag).id, status, None)
+        )
+
+    async def assign(self, identifier: int, users: tuple[str, ...], etag: str, *, validate_only: bool) -> Connection:
+        """Adds users. InvalidInput where there would be too many."""
+
+        def assigned() -> Connection:
+            current = self._current(identifier, etag)
+            everyone = tuple(dict.fromkeys((*current.assigned_users, *users)))
+            checked(replace(current, assigned_users=everyone))
+            return (
+                replace(current, assigned_users=everyone)
+                if validate_only
+                else self.store.assign(identifier, users, None)
+            )
+
+        return assigned() if validate_only else await self._database.write(assigned)
+
+    async def unassign(self, identifier: int, users: tuple[str, ...], etag: str, *, validate_only: bool) -> Connection:
+        """Removes users."""
+        if validate_only:
+            current = self._current(identifier, etag)
+            return replace(current, assigned_users=tuple(u for u in current.assigned_users if u not in set(users)))
+        return await self._database.write(lambda: self.store.unassign(self._current(identifier, etag).id, users, None))
+
+    async def delete(self, identifiers: Sequence[int], etag: str, *, validate_only: bool) -> list[Connection]:
+        """Deletes all softly or none."""
+
+        def deleted() -> list[Connection]:
+            found = [self._current(identifier, etag) for identifier in identifiers]
+            return found if validate_only else [self.store.delete(each.id, None) for each in found]
+
+        if validate_only:
+            return deleted()
+        gone = await self._database.write(deleted)
+        for identifier in identifiers:
+            await self._sources.forget(identifier)
+        return gone
+
+    async def undelete(self, identifier: int, etag: str, *, validate_only: bool) -> Connection:
+        """Brings a deleted one back. AlreadyExists where it is not deleted."""
+
+        def undeleted() -> Connection:
+            current = self.store.get(identifier)
+            if current is None:
+                raise not_found(identifier)
+            if current.delete_time is None:
+                raise AlreadyExists(
+                    Text(f"Connection {identifier} is not deleted", f"A conexão {identifier} não está excluída"),
+                    metadata={"id": str(identifier)},
+                )
+            _expect(current, etag)
+            return replace(current, delete_time=None) if validate_only else self.store.undelete(identifier, None)
+
+        return undeleted() if validate_only else await self._database.write(undeleted)
+
+    async def test(self, connection: Connection, deadline: Deadline) -> tuple[list[Step], Connection | None]:
+        """The steps of a test, and the connection with its new status where it is a saved one (it has an id)."""
+        link = connection.user_link_field if connection.row_scope is Sharing.USER else ""
+        source = await self._source(connection)
+        try:
+            steps = await source.test(link, deadline)
+        finally:
+            if not connection.id:
+                await source.close()
+        if not connection.id:
+            return steps, None
+        status = ConnectionStatus.CONNECTED if all(step.ok for step in steps) else ConnectionStatus.ERROR
+        return steps, await self.set_status(connection.id, status, "", validate_only=False)
+
+    async def tables(
+        self, connection: Connection, after: tuple[str, str], limit: int, deadline: Deadline
+    ) -> SourceTables:
+        """A page of the tables that a connection can see."""
+        source = await self._source(connection)
+        try:
+            return await source.tables(after, limit, deadline)
+        finally:
+            if not connection.id:
+                await source.close()
+
+    async def _source(self, connection: Connection) -> RecordSource:
+        if connection.id:
+            return await self._sources.of(connection)
+        return self._sources.unsaved(connection.source)
+
+    def _current(self, identifier: int, etag: str) -> Connection:
+        current = self.get(identifier)
+        _expect(current, etag)
+        return current
+
+
+def checked_unsaved(connection: Connection, found: Sequence[Violation], *, describe: bool) -> Connection:
+    """A connection to try before it is saved: it needs no name and, to be described, no table and no link field.
+
+    InvalidInput with what was `found` to be wrong before, and every other violation.
+    """
+    named = connection if connection.name else replace(connection, name=_UNNAMED)
+    judged = (v for v in violations_of(named) if not (describe and v.missing and v.field in _NOT_DESCRIBED))
+    violations = [*judged, *found]
+    if violations:
+        raise InvalidInput((v.below("connection") for v in violations), summary=SUMMARY)
+    return named
+
+
+def not_found(identifier: int) -> NotFound:
+    """There is no connection of that id."""
+    return NotFound(
+        Text(f"There is no connection {identifier}", f"Conexão {identifier} não encontrada"),
+        metadata={"id": str(identifier)},
+    )
+
+
+def _expect(connection: Connection, etag: str) -> None:
+    if etag and etag != connection.etag:
+        raise etag_mismatch(connection.etag)

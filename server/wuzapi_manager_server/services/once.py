@@ -1,0 +1,111 @@
+"""Safe repeats: the same request_id and body again gives the stored answer and has no second effect.
+
+What is done within the service's own database is recorded in the same transaction. What is done elsewhere is recorded
+as begun before it starts, so that a repeat after a crash is told that the outcome is not known instead of doing it
+twice.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+from uuid import UUID
+
+from wuzapi_manager_server.errors import InvalidInput, OutcomeUnknown, ServiceError, Text, Violation
+from wuzapi_manager_server.storage.database import Database
+from wuzapi_manager_server.storage.idempotency import IdempotencyStore
+
+
+class Request(NamedTuple):
+    """A request that may come again: its id (where empty, nothing is recorded), whose and which it is, its body."""
+
+    request_id: str
+    scope: bytes
+    body: bytes
+
+
+class Once:
+    """Does work at most once per request id."""
+
+    def __init__(self, database: Database, store: IdempotencyStore) -> None:
+        self._database = database
+        self._store = store
+        self._running: set[asyncio.Task[bytes]] = set()
+
+    async def within(self, request: Request, work: Callable[[], bytes]) -> bytes:
+        """The answer of `work`, which runs in the writer's transaction together with the record of it."""
+        check_request_id(request.request_id)
+        if not request.request_id:
+            return await self._database.write(work)
+        scope = _scope(request)
+
+        def recorded() -> bytes:
+            stored = self._store.begin(scope, request.body)
+            if stored is not None:
+                return stored
+            answer = work()
+            self._store.finish(scope, answer)
+            return answer
+
+        return await self._database.write(recorded)
+
+    async def around(self, request: Request, work: Callable[[], Awaitable[bytes]]) -> bytes:
+        """The answer of `work`, which has an effect elsewhere. It is completed also when the caller goes away.
+
+        A ServiceError of `work`, other than OutcomeUnknown, says that nothing was done: the id may be used again.
+        """
+        task = asyncio.create_task(self.through(request, work))
+        self._running.add(task)
+        task.add_done_callback(self._finished)
+        return await asyncio.shield(task)
+
+    async def through(
+        self, request: Request, work: Callable[[], Awaitable[bytes]], undone: Callable[[], bool] = lambda: True
+    ) -> bytes:
+        """The answer of `work`, which is broken off when the caller goes away.
+
+        After a ServiceError of `work` the id may be used again where `undone` says that nothing was done; otherwise,
+        after OutcomeUnknown and after a cancellation, a repeat is told that the outcome is not known.
+        """
+        check_request_id(request.request_id)
+        if not request.request_id:
+            return await work()
+        scope = _scope(request)
+        stored = await self._database.write(lambda: self._store.begin(scope, request.body))
+        if stored is not None:
+            return stored
+        try:
+            answer = await work()
+        except OutcomeUnknown:
+            raise
+        except ServiceError:
+            if undone():
+                await self._database.write(lambda: self._store.abandon(scope))
+            raise
+        await self._database.write(lambda: self._store.finish(scope, answer))
+        return answer
+
+    async def drain(self) -> None:
+        """Waits for what goes on without its caller."""
+        if self._running:
+            await asyncio.wait(self._running)
+
+    def _finished(self, task: asyncio.Task[bytes]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # its caller may be gone, and asyncio complains of exceptions that nobody fetched
+
+
+def check_request_id(request_id: str) -> None:
+    """InvalidInput where it is neither empty nor a UUID."""
+    if not request_id:
+        return
+    try:
+        fits = str(UUID(request_id)) == request_id.lower()
+    except ValueError:
+        fits = False
+    if not fits:
+        raise InvalidInput([Violation("request_id", Text("must be a UUID", "request_id deve ser um UUID"))])
+
+
+def _scope(request: Request) -> bytes:
+    return request.scope + b"\0" + request.request_id.lower().encode()

@@ -1,0 +1,298 @@
+"""What users do with their own rows, and the administrator with all.
+
+Every use case begins with `Records.open`: it admits the caller to the connection and gives an `OpenTable`, which holds
+the row scope and is the only way from here to a source. Nothing below it can be reached without a scope.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from wuzapi_manager_server.domain.caller import Caller, User
+from wuzapi_manager_server.domain.connection import Connection
+from wuzapi_manager_server.domain.deadline import Deadline
+from wuzapi_manager_server.domain.fields import Field, Fields, Order
+from wuzapi_manager_server.domain.row_scope import RowScope, require_link_column
+from wuzapi_manager_server.domain.table import Cell, Json, Key, Row, Table
+from wuzapi_manager_server.errors import (
+    InvalidInput,
+    NotFound,
+    PermissionDenied,
+    QueryFailed,
+    Text,
+    Violation,
+    etag_mismatch,
+    record_not_found,
+)
+from wuzapi_manager_server.secret_box import SecretBox
+from wuzapi_manager_server.services.record_ids import RecordIds
+from wuzapi_manager_server.sources.base import Change, Guard, Outcome, Query, RecordSource, Sort, Where
+from wuzapi_manager_server.sources.registry import Sources
+from wuzapi_manager_server.storage.connections import ConnectionStore
+
+MAX_BATCH = 1_000
+_FETCHED_AT_ONCE = 200
+
+
+class Record(NamedTuple):
+    """A row as its caller sees it: id, values by field, etag."""
+
+    id: str
+    fields: dict[str, Json]
+    etag: str
+
+
+class Found(NamedTuple):
+    """A record, and the place in the list behind it."""
+
+    record: Record
+    place: Key
+
+
+class Edit(NamedTuple):
+    """New values by field for the record of `id`; `etag` empty means whatever is current."""
+
+    id: str
+    fields: Mapping[str, Json]
+    etag: str
+
+
+class Result(NamedTuple):
+    """How one item of a write went: the record as it is now, or why it was refused. Both None: it is deleted."""
+
+    record: Record | None
+    error: Exception | None
+
+
+class Records:
+    """Admits callers to the tables of connections."""
+
+    def __init__(self, store: ConnectionStore, sources: Sources, box: SecretBox, kept: int = 1_000) -> None:
+        self._store = store
+        self._sources = sources
+        self._box = box
+        self._kept = kept
+        self._connections: dict[int, Connection] = {}
+        self._fields: dict[tuple[int, bool, bool], tuple[int, Fields]] = {}
+
+    async def open(self, caller: Caller, connection_id: int, as_user: str, deadline: Deadline) -> "OpenTable":
+        """The table of a connection in the scope of the caller.
+
+        PermissionDenied for a user to whom it is not assigned (or where there is none, which a user cannot tell
+        apart), NotFound for the administrator.
+        """
+        if isinstance(caller, User) and not self._store.is_assigned(connection_id, caller.identities):
+            raise PermissionDenied(
+                Text(
+                    f"Connection {connection_id} is not assigned to this user",
+                    f"A conexão {connection_id} não está atribuída a este usuário",
+                ),
+                suggestion=Text("Ask the administrator to assign it", "Peça ao administrador que a atribua"),
+            )
+        connection = self._connection(connection_id)
+        scope = RowScope.of(caller, connection, as_user)
+        source = await self._sources.of(connection)
+        table = await source.describe(deadline)
+        require_link_column(connection, table)
+        fields = self._fields_of(table, connection, scope)
+        return OpenTable(connection, source, table, scope, fields, RecordIds(self._box, connection, table), self._box)
+
+    def _fields_of(self, table: Table, connection: Connection, scope: RowScope) -> Fields:
+        """The fields, made once for each shape of scope while the connection and the table stay as they are."""
+        key = (connection.id, scope.owner is None, scope.must_stamp)
+        version, kept = self._fields.get(key, (0, None))
+        if kept is None or version != connection.version or kept.table is not table:
+            kept = Fields.of(table, connection, scope)
+            while len(self._fields) >= self._kept:
+                self._fields.pop(next(iter(self._fields)))
+            self._fields[key] = (connection.version, kept)
+        return kept
+
+    def _connection(self, identifier: int) -> Connection:
+        """The connection as it is now: its version is read every time, the rest when that has changed."""
+        version = self._store.version(identifier)
+        kept = self._connections.get(identifier)
+        if version is not None and (kept is None or kept.version != version):
+            kept = self._store.get(identifier)
+        if version is None or kept is None or kept.delete_time:
+            self._connections.pop(identifier, None)
+            raise NotFound(
+                Text(f"There is no connection {identifier}", f"Conexão {identifier} não encontrada"),
+                metadata={"id": str(identifier)},
+            )
+        while len(self._connections) >= self._kept:
+            self._connections.pop(next(iter(self._connections)))
+        self._connections[identifier] = kept
+        return kept
+
+
+@dataclass(frozen=True)
+class OpenTable:
+    """A table in the scope of a caller."""
+
+    connection: Connection
+    source: RecordSource
+    table: Table
+    scope: RowScope
+    fields: Fields
+    ids: RecordIds
+    box: SecretBox
+
+    async def find(
+        self,
+        *,
+        where: Where | None,
+        order: Sequence[Order],
+        fields: Sequence[Field],
+        after: Key,
+        limit: int,
+        deadline: Deadline,
+    ) -> AsyncGenerator[Found]:
+        """At most `limit` records behind the place `after`."""
+        sorts = tuple(Sort(*each) for each in order)
+        by_key = bool(self.table.primary_key)
+        passed = _offset(after)
+        while limit > 0:
+            asked = min(limit, _FETCHED_AT_ONCE)
+            query = Query(self.scope.owner, where, sorts, limit=asked)
+            query = replace(query, after=after) if by_key else replace(query, offset=passed)
+            rows = await self.source.fetch(query, deadline)
+            for row in rows:
+                passed += 1
+                after = row.cursor if by_key else (passed,)
+                yield Found(self.record(row, fields), after)
+            limit = limit - asked if len(rows) == asked else 0
+
+    async def count(self, where: Where | None, deadline: Deadline) -> int:
+        """How many records match."""
+        return await self.source.count(self.scope.owner, where, deadline)
+
+    async def get(self, identifier: str, fields: Sequence[Field], deadline: Deadline) -> Record:
+        """The record of that id. NotFound where there is none in the scope."""
+        row = await self.source.get(self.ids.take(identifier), self.scope.owner, deadline, table=self.table)
+        if row is None:
+            raise record_not_found()
+        return self.record(row, fields)
+
+    def prepared(self, many: Sequence[Mapping[str, Json]], path: Callable[[int], str]) -> list[dict[str, Cell]]:
+        """The cells of new rows, stamped. InvalidInput with every violation of all of them, below `path` of each."""
+        self.insist_on_writing()
+        rows: list[dict[str, Cell]] = []
+        violations: list[Violation] = []
+        for at, values in enumerate(many):
+            cells, found = self.fields.cells(values, creating=True)
+            violations.extend(violation.below(path(at)) for violation in found)
+            rows.append(cells)
+        if violations:
+            raise InvalidInput(violations)
+        return [self.fields.stamp(self.scope, cells) for cells in rows]
+
+    async def create(self, rows: Sequence[Mapping[str, Cell]], deadline: Deadline) -> list[Result]:
+        """Makes rows that `prepared` gave."""
+        return self._results(await self.source.insert(rows, self.scope.owner, deadline, table=self.table))
+
+    def changes(self, edits: Sequence[Edit], path: Callable[[int], str]) -> list[Change]:
+        """What the source is to change. InvalidInput with every violation of all of them, below `path` of each."""
+        self.insist_on_writing()
+        changes: list[Change] = []
+        violations: list[Violation] = []
+        for at, edit in enumerate(edits):
+            cells, found = self.fields.cells(edit.fields, creating=False)
+            violations.extend(violation.below(path(at)) for violation in found)
+            if not cells and not found:
+                violations.append(
+                    Violation(path(at), Text("must set at least one field", "Informe ao menos um campo"), missing=True)
+                )
+            if not violations:
+                changes.append(Change(self.key(edit.id, at), cells, self.guard(edit.etag)))
+        if violations:
+            raise InvalidInput(violations)
+        _refuse_repeats([change.key for change in changes])
+        return changes
+
+    async def update(self, changes: Sequence[Change], deadline: Deadline) -> list[Result]:
+        """Changes rows. NotFound where one is not in the scope."""
+        return self._results(await self.source.update(changes, self.scope.owner, deadline, table=self.table))
+
+    def deletions(self, identifiers: Sequence[str], etag: str = "") -> list[tuple[Key, Guard | None]]:
+        """What the source is to delete."""
+        self.insist_on_writing()
+        keys = [self.key(identifier, at) for at, identifier in enumerate(identifiers)]
+        _refuse_repeats(keys)
+        return [(key, self.guard(etag)) for key in keys]
+
+    async def delete(self, deletions: Sequence[tuple[Key, Guard | None]], deadline: Deadline) -> list[Result]:
+        """Deletes rows. NotFound where one is not in the scope."""
+        return self._results(await self.source.delete(deletions, self.scope.owner, deadline))
+
+    async def check_there(self, targets: Iterable[tuple[Key, Guard | None]], deadline: Deadline) -> None:
+        """For dry runs: NotFound or Conflict where a row could not be changed."""
+        for at, (key, guard) in enumerate(targets):
+            row = await self.source.get(key, self.scope.owner, deadline, table=self.table)
+            if row is None:
+                raise record_not_found(at)
+            if guard:
+                guard(row)
+
+    async def stream(
+        self, where: Where | None, fields: Sequence[Field], after: Key, deadline: Callable[[], Deadline]
+    ) -> AsyncGenerator[list[tuple[dict[str, Json], Key]]]:
+        """The values of all records that match, with the place behind each, in lists of some hundred."""
+        async with aclosing(
+            self.source.stream(Query(self.scope.owner, where, after=after, table=self.table), deadline)
+        ) as lists:
+            async for rows in lists:
+                yield [(self.fields.values(self.scope.insist(row, self.table), fields), row.cursor) for row in rows]
+
+    def record(self, row: Row, fields: Sequence[Field]) -> Record:
+        """A row with all columns as the caller sees it."""
+        self.scope.insist(row, self.table)
+        return Record(self.ids.give(row.key), self.fields.values(row, fields), self.etag(row))
+
+    def etag(self, row: Row) -> str:
+        """Changes whenever any cell of the row does; keyed, so that it tells nothing of cells that are not shown."""
+        return self.box.fast_digest("record etag", repr(row.cells).encode("utf-8", "surrogatepass"))
+
+    def guard(self, etag: str) -> Guard | None:
+        """Refuses a row whose etag is another; None without an etag."""
+
+        def insist(row: Row) -> None:
+            current = self.etag(row)
+            if current != etag:
+                raise etag_mismatch(current)
+
+        return insist if etag else None
+
+    def key(self, identifier: str, at: int) -> Key:
+        """The key of an id; NotFound, with its place, for one that no row can have."""
+        try:
+            return self.ids.take(identifier)
+        except NotFound:
+            raise record_not_found(at) from None
+
+    def insist_on_writing(self) -> None:
+        """QueryFailed where the table takes no writes."""
+        reason = self.table.capabilities.read_only_reason
+        if reason:
+            raise QueryFailed(
+                Text(
+                    f"Table {self.table.name!r} takes no writes: {reason}",
+                    f"A tabela '{self.table.name}' é somente leitura",
+                )
+            )
+
+    def _results(self, outcomes: Sequence[Outcome]) -> list[Result]:
+        return [Result(None if row is None else self.record(row, self.fields.all), error) for row, error in outcomes]
+
+
+def _offset(after: Key) -> int:
+    """The place in a list without keys: how many records to pass over."""
+    return after[0] if after and isinstance(after[0], int) else 0
+
+
+def _refuse_repeats(keys: Sequence[Key]) -> None:
+    if len(set(keys)) != len(keys):
+        raise InvalidInput(
+            [Violation("record_ids", Text("must name each record once", "Cada registro deve aparecer uma única vez"))]
+        )

@@ -1,0 +1,93 @@
+"""The open sources: one a connection, made on first use, closed when the connection changes or others need the room."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from wuzapi_manager_server.domain.connection import Connection, ConnectionType, Source
+from wuzapi_manager_server.errors import PermissionDenied, QueryFailed, Text
+from wuzapi_manager_server.sources.base import RecordSource
+
+
+class Engine(Protocol):
+    """What makes the sources of one type of connection. It is given no configuration of another type."""
+
+    def check(self, configuration: Source) -> Text | None:
+        """Why a source may not lie there; None where it may. Asks no network."""
+        ...
+
+    def open(self, configuration: Source) -> RecordSource:
+        """A source, that reaches out when it is first used; whoever opens it closes it."""
+        ...
+
+
+class _Open:
+    """A source, and the version and configuration of the connection it was made for."""
+
+    def __init__(self, source: RecordSource, version: int, configuration: Source) -> None:
+        self.source = source
+        self.version = version
+        self.configuration = configuration
+
+
+class Sources:
+    """Finds the source of a connection. `load` gives a connection with its secret; `size` bounds how many stay open."""
+
+    def __init__(
+        self, engines: Mapping[ConnectionType, Engine], load: Callable[[int], Connection | None], size: int = 200
+    ) -> None:
+        self._engines = engines
+        self._load = load
+        self._size = size
+        self._open: OrderedDict[int, _Open] = OrderedDict()
+
+    def check(self, configuration: Source) -> None:
+        """PermissionDenied where a source may not lie there."""
+        engine = self._engines.get(configuration.type)
+        refusal = engine.check(configuration) if engine else None
+        if refusal is not None:
+            raise PermissionDenied(refusal)
+
+    def unsaved(self, configuration: Source) -> RecordSource:
+        """A source for one use; the caller closes it."""
+        engine = self._engines.get(configuration.type)
+        if engine is None:
+            kind = configuration.type.value
+            raise QueryFailed(
+                Text(
+                    f"Connections of type {kind} can be kept, but this version cannot read them yet",
+                    f"Conexões do tipo {kind} podem ser salvas, mas ainda não podem ser lidas nesta versão",
+                )
+            )
+        return engine.open(configuration)
+
+    async def of(self, connection: Connection) -> RecordSource:
+        """The source of a saved connection, as it is configured now."""
+        found = self._open.get(connection.id)
+        if found is not None and found.version == connection.version:
+            self._open.move_to_end(connection.id)
+            return found.source
+        loaded = self._load(connection.id) or connection
+        if found is not None and found.configuration == loaded.source:
+            found.version = connection.version
+            return found.source
+        source = self.unsaved(loaded.source)
+        self._open[connection.id] = _Open(source, connection.version, loaded.source)
+        if found is not None:
+            await found.source.close()
+        while len(self._open) > self._size:
+            _, oldest = self._open.popitem(last=False)
+            await oldest.source.close()
+        return source
+
+    async def forget(self, identifier: int) -> None:
+        """Closes the source of a connection that changed or is gone."""
+        found = self._open.pop(identifier, None)
+        if found is not None:
+            await found.source.close()
+
+    async def close(self) -> None:
+        """Closes all."""
+        while self._open:
+            _, opened = self._open.popitem()
+            await opened.source.close()

@@ -1,0 +1,167 @@
+"""What all SQL sources share: the record protocol over SQLAlchemy Core, each call one transaction in a thread."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from wuzapi_manager_server.domain.deadline import Deadline
+from wuzapi_manager_server.domain.table import Cell, Key, Owner, Row, Table
+from wuzapi_manager_server.errors import QueryFailed, Text
+from wuzapi_manager_server.sources import sql_read, sql_write
+from wuzapi_manager_server.sources.base import Change, Guard, Outcome, Query, Where
+from wuzapi_manager_server.sources.sql_table import SqlTable
+from wuzapi_manager_server.sources.sql_work import Job
+
+T = TypeVar("T")
+
+DESCRIPTION_LIFE = 60.0
+"""Seconds that `describe` answers without asking the database."""
+
+LIST_SIZE = 500
+"""Rows in one list of a stream: each is a short query of its own, so that no read transaction stays open."""
+
+BATCH = 1000
+"""The largest batch that is one transaction."""
+
+
+class SqlSource(ABC):
+    """A RecordSource over one table; the engine says how a transaction and a description are had."""
+
+    def __init__(self) -> None:
+        self._known: SqlTable | None = None
+        self._known_at = 0.0
+
+    @abstractmethod
+    async def transaction(
+        self, work: Callable[[sa.Connection, Job], T], deadline: Deadline, *, write: bool = False
+    ) -> T:
+        """Runs `work` in a thread within a transaction, which is committed where it returns, rolled back otherwise.
+
+        Failures of the driver come out as the errors of the protocol.
+        """
+
+    @abstractmethod
+    def described(self, connection: sa.Connection, known: SqlTable | None) -> SqlTable:
+        """The table as it is now; `known` itself where that is still right. QueryFailed where there is none."""
+
+    def _table(self, connection: sa.Connection, planned: Table | None = None) -> SqlTable:
+        """The description, right for this transaction.
+
+        QueryFailed where the columns are others than `planned`, or than `describe` said last: the caller counts on
+        those, and would take the cells of one column for another's. The next `describe` gives them as they are.
+        """
+        known = self._known
+        table = self._described(connection)
+        expected = known.table if planned is None and known is not None else planned
+        # Two first descriptions at once are two objects that say the same.
+        if expected is not None and table.table is not expected and table.table != expected:
+            raise QueryFailed(
+                Text(
+                    f"Table '{table.table.name}' has just been altered",
+                    f"A tabela '{table.table.name}' acaba de ser alterada",
+                ),
+                suggestion=Text("Try again", "Tente novamente"),
+            )
+        return table
+
+    def _described(self, connection: sa.Connection) -> SqlTable:
+        known = self._known
+        table = self.described(connection, known)
+        if known is not None and table.table == known.table:
+            table = replace(table, table=known.table)
+        self._known, self._known_at = table, time.monotonic()
+        return table
+
+    async def describe(self, deadline: Deadline) -> Table:
+        """See RecordSource."""
+        known = self._known
+        if known is None or time.monotonic() - self._known_at > DESCRIPTION_LIFE:
+            known = await self.transaction(lambda connection, _: self._described(connection), deadline)
+        return known.table
+
+    async def fetch(self, query: Query, deadline: Deadline) -> list[Row]:
+        """See RecordSource."""
+        return await self.transaction(
+            lambda connection, _: sql_read.fetch(connection, self._table(connection, query.table), query), deadline
+        )
+
+    async def stream(self, query: Query, deadline: Callable[[], Deadline]) -> AsyncGenerator[list[Row]]:
+        """See RecordSource.
+
+        A table without a primary key is read on by its row id, where it has one, else (views) by position.
+        """
+        left = query.limit
+        while left is None or left > 0:
+            asked = replace(query, limit=LIST_SIZE if left is None else min(left, LIST_SIZE))
+            rows, query = await self.transaction(self._list_of(asked), deadline())
+            if rows:
+                yield rows
+            if len(rows) < (asked.limit or 0):
+                return
+            left = None if left is None else left - len(rows)
+
+    def _list_of(self, query: Query) -> Callable[[sa.Connection, Job], tuple[list[Row], Query]]:
+        def read(connection: sa.Connection, _: Job) -> tuple[list[Row], Query]:
+            table = self._table(connection, query.table)
+            rows = sql_read.fetch_tied(connection, table, query)
+            if not table.key and table.tie is None:
+                return rows, replace(query, offset=query.offset + len(rows))
+            further = replace(query, after=rows[-1].cursor, offset=0) if rows else query
+            return (rows if table.key else [row._replace(cursor=()) for row in rows]), further
+
+        return read
+
+    async def count(self, owner: Owner | None, where: Where | None, deadline: Deadline) -> int:
+        """See RecordSource."""
+        return await self.transaction(
+            lambda connection, _: sql_read.count(connection, self._table(connection), owner, where), deadline
+        )
+
+    async def get(self, key: Key, owner: Owner | None, deadline: Deadline, *, table: Table | None = None) -> Row | None:
+        """See RecordSource."""
+        return await self.transaction(
+            lambda connection, _: sql_read.get(connection, self._table(connection, table), key, owner), deadline
+        )
+
+    async def insert(
+        self,
+        rows: Sequence[Mapping[str, Cell]],
+        owner: Owner | None,
+        deadline: Deadline,
+        *,
+        table: Table | None = None,
+    ) -> list[Outcome]:
+        """See RecordSource."""
+        return await self.transaction(
+            lambda connection, job: sql_write.insert(
+                connection, self._table(connection, table), rows, owner, job.check
+            ),
+            deadline,
+            write=True,
+        )
+
+    async def update(
+        self, changes: Sequence[Change], owner: Owner | None, deadline: Deadline, *, table: Table | None = None
+    ) -> list[Outcome]:
+        """See RecordSource."""
+        return await self.transaction(
+            lambda connection, job: sql_write.update(
+                connection, self._table(connection, table), changes, owner, job.check
+            ),
+            deadline,
+            write=True,
+        )
+
+    async def delete(
+        self, keys: Sequence[tuple[Key, Guard | None]], owner: Owner | None, deadline: Deadline
+    ) -> list[Outcome]:
+        """See RecordSource."""
+        return await self.transaction(
+            lambda connection, job: sql_write.delete(connection, self._table(connection), keys, owner, job.check),
+            deadline,
+            write=True,
+        )

@@ -1,0 +1,144 @@
+"""Rows of a table within a transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+import sqlalchemy as sa
+
+from wuzapi_manager_server.domain.table import Cell, Key, Owner, Row
+from wuzapi_manager_server.errors import QueryFailed, Text
+from wuzapi_manager_server.sources.base import Query, Where
+from wuzapi_manager_server.sources.sql_paging import Place, behind, places
+from wuzapi_manager_server.sources.sql_table import Condition, SqlColumn, SqlTable
+from wuzapi_manager_server.sources.sql_where import scope
+
+
+def fetch(connection: sa.Connection, table: SqlTable, query: Query) -> list[Row]:
+    """The rows of a query: those behind `after` where the table has a key, else those behind `offset`."""
+    order = places(table, query.order)
+    rows = _fetch(connection, table, query, order)
+    return rows if table.key else [row._replace(cursor=()) for row in rows]
+
+
+def fetch_tied(connection: sa.Connection, table: SqlTable, query: Query) -> list[Row]:
+    """As `fetch`, but with cursors also where only the table's tie tells its rows apart."""
+    return _fetch(connection, table, query, places(table, query.order))
+
+
+def _fetch(connection: sa.Connection, table: SqlTable, query: Query, order: tuple[Place, ...]) -> list[Row]:
+    shape = Shape.of(table, order)
+    conditions = scope(table, query.owner, query.where)
+    segments: Sequence[Condition] = behind(order, query.after) if query.after else [sa.true()]
+    rows: list[Row] = []
+    for segment in segments:
+        left = None if query.limit is None else query.limit - len(rows)
+        if left is not None and left <= 0:
+            break
+        rows += shape.rows(connection, [*conditions, segment], left, query.offset)
+    return rows
+
+
+def count(connection: sa.Connection, table: SqlTable, owner: Owner | None, where: Where | None) -> int:
+    """How many rows match."""
+    statement = sa.select(sa.func.count()).select_from(table.element).where(*scope(table, owner, where))
+    return int(connection.execute(statement).scalar_one())
+
+
+def get(connection: sa.Connection, table: SqlTable, key: Key, owner: Owner | None) -> Row | None:
+    """The row of that key, or None. QueryFailed where the key does not tell rows apart."""
+    return Finder(connection, table, owner).get(key)
+
+
+class Finder:
+    """Finds the rows of one owner by their keys."""
+
+    def __init__(self, connection: sa.Connection, table: SqlTable, owner: Owner | None) -> None:
+        self._connection = connection
+        self._table = table
+        self._scope = scope(table, owner, None)
+        self._shape = Shape.of(table, places(table, ()))
+
+    def condition(self, key: Key) -> Condition:
+        """Whether a row is the owner's and has that key."""
+        return sa.and_(*self._scope, self._table.is_key(key))
+
+    def get(self, key: Key) -> Row | None:
+        """The row of that key, or None. QueryFailed where the key does not tell rows apart."""
+        rows = self._shape.rows(self._connection, [self.condition(key)], 2, 0)
+        if len(rows) > 1:
+            raise QueryFailed(
+                Text("Several rows have this primary key", "Várias linhas têm esta chave primária"),
+                suggestion=Text(
+                    "Fill the nulls in the table's primary key",
+                    "Preencha os valores nulos da chave primária da tabela",
+                ),
+            )
+        return rows[0] if rows else None
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a statement selects: all columns of the table, in order, and what the order needs beyond them.
+
+    `converted` are the columns whose cells are not their raw values; `key` and `cursor` say where among the selected
+    the parts of a key and a cursor stand.
+    """
+
+    table: SqlTable
+    order: tuple[Place, ...]
+    selected: tuple[SqlColumn, ...]
+    converted: tuple[tuple[int, SqlColumn], ...]
+    key: tuple[int, ...]
+    cursor: tuple[int, ...]
+    careful: bool = False
+
+    @classmethod
+    def of(cls, table: SqlTable, order: tuple[Place, ...]) -> "Shape":
+        """The shape of full rows in that order."""
+        selected = tuple(dict.fromkeys([*table.columns.values(), *(place.column for place in order)]))
+        return cls(
+            table,
+            order,
+            selected,
+            tuple((at, column) for at, column in enumerate(table.columns.values()) if not column.plain),
+            tuple(selected.index(column) for column in table.key),
+            tuple(selected.index(place.column) for place in order),
+        )
+
+    def rows(
+        self, connection: sa.Connection, conditions: Sequence[Condition], limit: int | None, offset: int
+    ) -> list[Row]:
+        """The rows that meet all conditions, in order."""
+        statement = (
+            sa.select(*(column.careful if self.careful else column.element for column in self.selected))
+            .select_from(self.table.element)
+            .where(*conditions)
+            .order_by(*(place.clause() for place in self.order))
+        )
+        if limit is not None:
+            statement = statement.limit(limit)
+        if offset:
+            statement = statement.offset(offset)
+        try:
+            with connection.execute(statement) as result:
+                raws = result.fetchall()
+        except UnicodeDecodeError:  # the driver meets a text that is none; asked carefully, every value comes
+            if self.careful:
+                raise
+            return replace(self, careful=True).rows(connection, conditions, limit, offset)
+        return [self._careful_row(raw) if self.careful else self._row(raw) for raw in raws]
+
+    def _row(self, raw: Sequence[object]) -> Row:
+        selected = self.selected
+        cells = list(raw[: len(self.table.columns)])
+        for at, column in self.converted:
+            cells[at] = column.read(raw[at])
+        key = tuple([selected[at].scalar(raw[at]) for at in self.key])
+        cursor = tuple([selected[at].scalar(raw[at]) for at in self.cursor])
+        return Row(key, cursor, cast("tuple[Cell, ...]", tuple(cells)))
+
+    def _careful_row(self, raw: Sequence[object]) -> Row:
+        caught = [column.caught(value) for column, value in zip(self.selected, raw, strict=True)]
+        cells = (column.read(value) for column, value in zip(self.table.columns.values(), caught, strict=False))
+        return self._row(caught)._replace(cells=tuple(cells))

@@ -1,0 +1,134 @@
+"""A table as SQLAlchemy Core speaks of it, with what an engine knows of each column."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from wuzapi_manager_server.domain.filter import Op
+from wuzapi_manager_server.domain.table import Cell, Column, Key, Scalar, Table
+from wuzapi_manager_server.errors import Code, QueryFailed, Text
+
+Element = sa.ColumnElement[Any]
+"""An expression: foreign values have no static type."""
+
+Condition = sa.ColumnElement[bool]
+
+
+class SqlColumn(ABC):
+    """A column: how it is selected, compared and sorted, and what its raw values mean.
+
+    `element` is the column itself, `sort` what it is sorted and continued by (with its collation where that is not the
+    column's own). `plain` says that every cell is the raw value itself.
+    """
+
+    plain = False
+
+    def __init__(self, column: Column, element: Element, sort: Element) -> None:
+        self.column = column
+        self.element = element
+        self.sort = sort
+
+    @property
+    def careful(self) -> Element:
+        """What to select where the driver cannot decode a text as it is."""
+        return self.element
+
+    def caught(self, raw: object) -> object:
+        """The raw value that a selection of `careful` stands for."""
+        return raw
+
+    @abstractmethod
+    def read(self, raw: object) -> Cell:
+        """The cell of a raw value."""
+
+    @abstractmethod
+    def bind(self, cell: Cell) -> object:
+        """The raw value to store. QueryFailed (INVALID_ARGUMENT) where something would be lost."""
+
+    @abstractmethod
+    def scalar(self, raw: object) -> Scalar:
+        """The raw value as part of a key or cursor."""
+
+    @abstractmethod
+    def literal(self, scalar: Scalar) -> Element:
+        """What `scalar` gave, as an expression. ValueError where no row can hold it."""
+
+    @abstractmethod
+    def compare(self, op: Op, values: tuple[Cell, ...]) -> Condition:
+        """The comparison; it may be unknown (NULL) where the column is null, except for NE."""
+
+    @abstractmethod
+    def owned_by(self, value: str) -> Condition:
+        """Whether the column, as text, is exactly `value`, byte by byte."""
+
+    def is_scalar(self, scalar: Scalar) -> Condition:
+        """Whether the column is what `scalar` says, null included. ValueError where no row can hold it."""
+        return self.sort.is_(sa.null()) if scalar is None else self.sort == self.literal(scalar)
+
+
+@dataclass(frozen=True)
+class SqlTable:
+    """A described table.
+
+    `key` are the primary key's columns; `tie` tells apart rows whose key does not (nulls in it), or orders a table
+    without one. `read_only` is why the table takes no writes. `version` is the engine's own mark of the description.
+    """
+
+    table: Table
+    element: sa.Table
+    columns: Mapping[str, SqlColumn]
+    key: tuple[SqlColumn, ...]
+    tie: SqlColumn | None
+    read_only: Text | None
+    version: object
+
+    def column(self, name: str) -> SqlColumn:
+        """The column of that name. QueryFailed where there is none."""
+        found = self.columns.get(name)
+        if found is None:
+            raise no_column(name, self.table.name)
+        return found
+
+    def is_key(self, key: Key) -> Condition:
+        """Whether a row has that key; false where no row can have it."""
+        if not self.key or len(key) != len(self.key):
+            return sa.false()
+        try:
+            return sa.and_(*(column.is_scalar(scalar) for column, scalar in zip(self.key, key, strict=True)))
+        except ValueError:
+            return sa.false()
+
+    def check_writable(self) -> None:
+        """QueryFailed where the table takes no writes."""
+        if self.read_only is not None:
+            raise QueryFailed(self.read_only, metadata={"table": self.table.name})
+
+
+def no_table(name: str) -> QueryFailed:
+    """The error for a table that is not there."""
+    return QueryFailed(
+        Text(f"Table '{name}' was not found in the database", f"Tabela '{name}' não encontrada no banco de dados"),
+        suggestion=Text("Check the table name of the connection", "Verifique o nome da tabela da conexão"),
+        metadata={"table": name},
+    )
+
+
+def no_column(name: str, table: str) -> QueryFailed:
+    """The error for a column that is not there."""
+    return QueryFailed(
+        Text(f"Column '{name}' was not found in table '{table}'", f"Campo '{name}' não encontrado na tabela '{table}'"),
+        suggestion=Text("Check the mappings of the connection", "Verifique os mapeamentos da conexão"),
+        metadata={"table": table, "column": name},
+    )
+
+
+def bad_value(column: str, why: Text) -> QueryFailed:
+    """The error for a value that the column cannot hold without loss."""
+    return QueryFailed(
+        Text(f"Column '{column}': {why.en}", f"Campo '{column}': {why.pt}"),
+        code=Code.INVALID_ARGUMENT,
+        metadata={"column": column},
+    )

@@ -1,0 +1,168 @@
+"""Blocking work on one database, in threads: bounded in number and time, and stopped when nobody waits for it."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, TypeVar
+
+from wuzapi_manager_server.domain.deadline import Deadline, timed_out
+from wuzapi_manager_server.errors import ConnectionFailed, OutcomeUnknown, ServiceError, Text
+
+T = TypeVar("T")
+
+LONGEST_WAIT = 5.0
+"""Seconds to wait for a lock of others, or for a turn, however late the deadline is."""
+
+MARGIN = 0.25
+"""Seconds kept of a deadline to answer that a lock did not come free."""
+
+
+class Job:
+    """One piece of work: until when it is wanted, and whether it still is. Safe between threads."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self.deadline = deadline
+        self._lock = threading.Lock()
+        self._reason: ServiceError | None = None
+        self._committing = False
+
+    def stop(self, reason: ServiceError) -> bool:
+        """Asks the work to end with `reason`. False where it is saving its result already and cannot be stopped."""
+        with self._lock:
+            if not self._committing:
+                self._reason = self._reason or reason
+            return not self._committing
+
+    def stopped(self) -> bool:
+        """Whether the work shall end."""
+        return not self._committing and (self._reason is not None or self.deadline.remaining() <= 0)
+
+    def check(self) -> None:
+        """Raises the reason to end, where there is one."""
+        if self.stopped():
+            raise self._reason or timed_out()
+
+    def begin_commit(self) -> None:
+        """The point of no return: raises where the work shall end, and from then on it cannot be stopped."""
+        with self._lock:
+            self.check()
+            self._committing = True
+
+    def patience(self) -> float:
+        """Seconds to wait for a lock: little enough to answer within the deadline."""
+        return max(0.0, min(LONGEST_WAIT, self.deadline.remaining() - MARGIN))
+
+
+class Workers:
+    """Runs the work of one database: at most `slots` pieces at once, one of them writing.
+
+    Turns are waited for in the event loop, so a busy database holds no more than its slots of the shared threads.
+    """
+
+    def __init__(self, executor: Executor, slots: int) -> None:
+        self._executor = executor
+        self._slots = asyncio.Semaphore(slots)
+        self._writes = asyncio.Semaphore(1)
+        self._running: dict[asyncio.Future[Any], Job] = {}
+        self._closed = False
+
+    async def run(self, work: Callable[[Job], T], deadline: Deadline, *, write: bool = False) -> T:
+        """The result of `work`. TimedOut at the deadline (OutcomeUnknown in COMMIT), ConnectionFailed without a turn.
+
+        When the task is cancelled the work is told to stop; what is being saved then is completed.
+        """
+        job = Job(deadline)
+        gates = [self._writes, self._slots] if write else [self._slots]
+        await _enter(gates, deadline)
+        if self._closed:
+            _leave(gates)
+            raise closed()
+        try:
+            future = asyncio.get_running_loop().run_in_executor(self._executor, _checked, work, job)
+        except BaseException as error:
+            _leave(gates)
+            if isinstance(error, RuntimeError):  # the threads are shut down
+                raise closed() from error
+            raise
+        self._running[future] = job
+        future.add_done_callback(lambda _: self._done(future, gates))
+        return await _outcome(future, job)
+
+    def _done(self, future: "asyncio.Future[T]", gates: list[asyncio.Semaphore]) -> None:
+        self._running.pop(future, None)
+        _leave(gates)
+        if not future.cancelled():
+            future.exception()  # seen, also where the task that asked is gone
+
+    async def close(self) -> None:
+        """Stops what runs, and waits for it a bounded time."""
+        self._closed = True
+        for job in self._running.values():
+            job.stop(closed())
+        if self._running:
+            await asyncio.wait(set(self._running), timeout=LONGEST_WAIT)
+
+
+def _checked(work: Callable[[Job], T], job: Job) -> T:
+    job.check()
+    return work(job)
+
+
+async def _outcome(future: "asyncio.Future[T]", job: Job) -> T:
+    try:
+        done, _ = await asyncio.wait({future}, timeout=job.deadline.remaining())
+        if not done and job.stop(timed_out()):
+            raise timed_out()
+        if not done:
+            done, _ = await asyncio.wait({future}, timeout=LONGEST_WAIT)
+    except asyncio.CancelledError:
+        job.stop(closed())
+        raise
+    if not done:
+        raise OutcomeUnknown(
+            Text(
+                "The deadline passed while the change was being saved, and it is not known whether it was",
+                "O prazo terminou durante a gravação, e não se sabe se ela foi concluída",
+            ),
+            suggestion=Text("Read the record before you try again", "Leia o registro antes de tentar novamente"),
+        )
+    return future.result()
+
+
+async def _enter(gates: list[asyncio.Semaphore], deadline: Deadline) -> None:
+    entered: list[asyncio.Semaphore] = []
+    try:
+        async with asyncio.timeout(deadline.cap(LONGEST_WAIT)):
+            for gate in gates:
+                await gate.acquire()
+                entered.append(gate)
+    except BaseException as error:
+        _leave(entered)
+        if isinstance(error, TimeoutError):
+            deadline.cap(LONGEST_WAIT)
+            raise busy() from error
+        raise
+
+
+def _leave(gates: list[asyncio.Semaphore]) -> None:
+    for gate in gates:
+        gate.release()
+
+
+def busy() -> ConnectionFailed:
+    """The error for a database that others hold for too long."""
+    return ConnectionFailed(
+        Text("The source is busy: others hold it locked", "A fonte está ocupada: bloqueada por outro programa"),
+        suggestion=Text("Try again in a moment", "Tente novamente em instantes"),
+        retry_after=1.0,
+    )
+
+
+def closed() -> ConnectionFailed:
+    """The error for a source that was given up meanwhile."""
+    return ConnectionFailed(
+        Text("The connection to the source was closed", "A conexão com a fonte foi encerrada"),
+        suggestion=Text("Try again", "Tente novamente"),
+        retry_after=1.0,
+    )

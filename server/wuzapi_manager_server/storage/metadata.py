@@ -1,0 +1,58 @@
+"""Keeps values by key: the table `system_metadata`."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from wuzapi_manager_server.storage.database import Database
+from wuzapi_manager_server.storage.models import Clock, SystemMetadata, moment_of, moment_text
+
+_M = SystemMetadata
+_COLUMNS = (_M.key, _M.value, _M.created_at, _M.updated_at)
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """A value and since when it is there."""
+
+    key: str
+    value: str
+    create_time: datetime
+    update_time: datetime
+
+
+class MetadataStore:
+    """Keeps texts by key. Reads run anywhere, `set` and `delete` within `Database.write`."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def get(self, key: str) -> Metadata | None:
+        """The value of a key; None when there is none."""
+        found = self._database.fetch(_M.select().where(_M.key == key))
+        return _metadata(found[0]) if found else None
+
+    def page(self, after_key: str, limit: int) -> list[Metadata]:
+        """Values in the order of their keys, behind `after_key` (empty starts)."""
+        query = _M.select().where(_M.key > after_key).order_by(_M.key).limit(limit)
+        return [_metadata(row) for row in self._database.fetch(query)]
+
+    def set(self, key: str, value: str) -> Metadata:
+        """Stores a value, in place of the one that is there."""
+        now = moment_text(self._clock())
+        insert = _M.insert(key=key, value=value, created_at=now, updated_at=now)
+        rows = self._database.fetch(
+            insert.on_conflict(conflict_target=[_M.key], update={_M.value: value, _M.updated_at: now}).returning(
+                *_COLUMNS
+            )
+        )
+        return _metadata(rows[0])
+
+    def delete(self, key: str) -> bool:
+        """Removes a value, and says whether there was one."""
+        return self._database.run(_M.delete().where(_M.key == key)) > 0
+
+
+def _metadata(row: tuple[str, str, str, str]) -> Metadata:
+    key, value, created_at, updated_at = row
+    return Metadata(key, value, moment_of(created_at), moment_of(updated_at))

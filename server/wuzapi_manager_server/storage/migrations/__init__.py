@@ -1,0 +1,39 @@
+"""The schema, step by step. A step that was released never changes.
+
+The version of a database is its PRAGMA user_version: how many of the steps it has seen.
+"""
+
+from collections.abc import Callable, Sequence
+
+import apsw
+
+from wuzapi_manager_server.storage.migrations import m0001_initial
+
+Step = Callable[[apsw.Connection], None]
+
+STEPS: tuple[Step, ...] = (m0001_initial.up,)
+APPLICATION_ID = 0x575A4D47  # "WZMG": marks a file as this service's
+
+
+def migrate(connection: apsw.Connection, steps: Sequence[Step] = STEPS) -> int:
+    """Brings a database to the newest version and gives that.
+
+    A step and its version are one transaction: all or nothing, also when several processes start at once.
+    """
+    for version, step in enumerate(steps, start=1):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            if version_of(connection) < version:
+                step(connection)
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {version}")
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+    return version_of(connection)
+
+
+def version_of(connection: apsw.Connection) -> int:
+    """How many steps a database has seen."""
+    return int(str(connection.execute("PRAGMA user_version").get))

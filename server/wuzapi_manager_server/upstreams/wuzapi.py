@@ -1,0 +1,167 @@
+"""WUZAPI, the WhatsApp HTTP gateway: here, as the one that knows whose a token is.
+
+Facts about its answers are those of its source, versions of May 2025 to 2026. Its HTTP status is the truth; the
+`success` of its envelope is not, and its own documentation is wrong in places.
+"""
+
+import asyncio
+from http import HTTPStatus
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import NamedTuple
+
+import httpx
+import orjson
+
+from wuzapi_manager_server.domain.deadline import Deadline
+from wuzapi_manager_server.errors import Code, RateLimited, Text, TimedOut, WuzapiError, WuzapiUnreachable
+
+_MAX_ANSWER_BYTES = 1024 * 1024
+_CONNECTIONS = 8
+_IDLE_SECONDS = 60.0  # WUZAPI closes an idle connection after 180 s: ours must give it up first
+_DEFAULT_WAIT = 5.0
+_MAX_WAIT = 3600.0
+
+_CHECK_SERVICE = Text("Check that the service is available", "Verifique se o serviço está disponível")
+
+
+class WuzapiUser(NamedTuple):
+    """A user as WUZAPI tells it. `id` is empty where an old version does not say; `jid` before a phone is paired."""
+
+    id: str
+    name: str
+    jid: str
+
+
+class _Answer(NamedTuple):
+    status: int
+    retry_after: str
+    body: bytes
+
+
+class Wuzapi:
+    """One WUZAPI server at `base_url`. Safe to use from many tasks of one event loop.
+
+    `timeout` bounds every call, in seconds; an earlier deadline of the caller wins. At most 8 connections are open, an
+    answer may be 1 MiB, redirects are never followed (a token goes to no host that nobody chose), proxies of the
+    environment are not used and cookies are not kept: users share these connections.
+    """
+
+    def __init__(self, base_url: str, timeout: float) -> None:
+        self._timeout = timeout
+        self._client = httpx.AsyncClient(
+            base_url=base_url,
+            headers={"accept": "application/json", "accept-encoding": "identity"},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            follow_redirects=False,
+            trust_env=False,
+            timeout=None,  # noqa: S113 - asyncio.timeout bounds each call as a whole, which httpx cannot
+            limits=httpx.Limits(
+                max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS, keepalive_expiry=_IDLE_SECONDS
+            ),
+        )
+
+    async def session_status(self, token: str, deadline: Deadline) -> WuzapiUser | None:
+        """Whose token it is, by `GET /session/status`; None when WUZAPI refuses it (401, 403).
+
+        `token` must have the form of a user's token. Every other failure is an error, never None: WuzapiUnreachable,
+        TimedOut, RateLimited (429, with the wait that WUZAPI asks for), else WuzapiError UNAVAILABLE (5xx, redirects,
+        404, an answer that is none of WUZAPI's).
+        """
+        answer = await self._get("/session/status", {"token": token}, deadline)
+        if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            return None
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise RateLimited(
+                Text("WUZAPI gets too many requests", "Muitas requisições"),
+                suggestion=Text(
+                    "Wait some seconds before you try again", "Aguarde alguns segundos antes de tentar novamente"
+                ),
+                retry_after=_seconds(answer.retry_after),
+            )
+        envelope = _object(answer.body)
+        if answer.status == HTTPStatus.OK:
+            return _user(envelope.get("data"))
+        if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR and _is_no_session(envelope):
+            return WuzapiUser(id="", name="", jid="")
+        raise _bad_answer()
+
+    async def close(self) -> None:
+        """Closes the connections. Calls under way end with WuzapiUnreachable."""
+        await self._client.aclose()
+
+    async def _get(self, path: str, headers: dict[str, str], deadline: Deadline) -> _Answer:
+        try:
+            async with (
+                asyncio.timeout(deadline.cap(self._timeout)),
+                self._client.stream("GET", path, headers=headers) as response,
+            ):
+                return _Answer(response.status_code, response.headers.get("retry-after", ""), await _read(response))
+        except TimeoutError:
+            raise TimedOut(
+                Text("WUZAPI did not answer in time", "Timeout na comunicação com WUZAPI"),
+                suggestion=Text("Check the network connection", "Verifique a conexão de rede"),
+            ) from None
+        except httpx.RequestError:
+            raise WuzapiUnreachable(
+                Text("WUZAPI cannot be reached", "Não foi possível conectar com WUZAPI"), suggestion=_CHECK_SERVICE
+            ) from None
+
+
+async def _read(response: httpx.Response) -> bytes:
+    """The body as it came. It is not decompressed, so that a small answer cannot become a large one."""
+    body = bytearray()
+    async for piece in response.aiter_raw():
+        body += piece
+        if len(body) > _MAX_ANSWER_BYTES:
+            raise _bad_answer()
+    return bytes(body)
+
+
+def _object(body: bytes) -> dict[str, object]:
+    """The JSON object of an answer; an empty one for anything else."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _user(data: object) -> WuzapiUser:
+    """The user in the `data` of a status answer.
+
+    Since 2025-05-26 it has `id` (an integer before, then 32 hex digits), `name` and `jid`; older versions have only
+    `Connected` and `LoggedIn`.
+    """
+    if not isinstance(data, dict) or not ("id" in data or "Connected" in data or "LoggedIn" in data):
+        raise _bad_answer()
+    identity = data.get("id", "")
+    if isinstance(identity, int) and not isinstance(identity, bool):
+        identity = str(identity)
+    return WuzapiUser(id=_text(identity), name=_text(data.get("name")), jid=_text(data.get("jid")))
+
+
+def _is_no_session(envelope: dict[str, object]) -> bool:
+    """Whether it says that the token is good and its phone is not connected.
+
+    Versions before 2025-05-26 answer so after they have accepted the token, and nothing but the text tells it from
+    other failures.
+    """
+    return _text(envelope.get("error")).strip().lower() == "no session"
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _seconds(retry_after: str) -> float:
+    """The seconds of a Retry-After header, at most an hour; 5 when it has none (a date is not asked of WUZAPI)."""
+    digits = retry_after.strip()
+    return min(float(digits), _MAX_WAIT) if digits.isascii() and digits.isdigit() else _DEFAULT_WAIT
+
+
+def _bad_answer() -> WuzapiError:
+    return WuzapiError(
+        Code.UNAVAILABLE,
+        Text("WUZAPI answered with an error", "Erro na comunicação com WUZAPI"),
+        suggestion=_CHECK_SERVICE,
+    )

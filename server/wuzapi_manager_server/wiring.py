@@ -1,0 +1,161 @@
+"""What the server is made of: everything is opened here, in order, and closed in the opposite one."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import grpc
+
+from wuzapi_manager.v1 import branding_pb2_grpc, connection_pb2_grpc, record_pb2_grpc
+from wuzapi_manager_server.domain.connection import ConnectionType
+from wuzapi_manager_server.observe import Metrics, logger
+from wuzapi_manager_server.rpc.branding import BrandingServicer
+from wuzapi_manager_server.rpc.connections import ConnectionServicer
+from wuzapi_manager_server.rpc.pipeline import Identifies
+from wuzapi_manager_server.rpc.record_tables import RecordTables
+from wuzapi_manager_server.rpc.records import RecordServicer
+from wuzapi_manager_server.secret_box import SecretBox
+from wuzapi_manager_server.services.branding import Brandings
+from wuzapi_manager_server.services.callers import Callers
+from wuzapi_manager_server.services.connections import Connections
+from wuzapi_manager_server.services.once import Once
+from wuzapi_manager_server.services.page_tokens import PageTokens
+from wuzapi_manager_server.services.records import Records
+from wuzapi_manager_server.settings import Settings
+from wuzapi_manager_server.sources.registry import Sources
+from wuzapi_manager_server.sources.sqlite import SqliteEngine
+from wuzapi_manager_server.sources.sqlite_folder import SqliteFolder
+from wuzapi_manager_server.storage.branding import BrandingStore
+from wuzapi_manager_server.storage.connections import ConnectionStore
+from wuzapi_manager_server.storage.database import SQLITE_VERSION, Database
+from wuzapi_manager_server.storage.idempotency import IdempotencyStore
+from wuzapi_manager_server.storage.models import now_utc
+from wuzapi_manager_server.storage.pragmas import Pragmas
+from wuzapi_manager_server.storage.secret_keys import KEYS_FILE, TOKEN_FILE, load_admin_token, open_box
+from wuzapi_manager_server.storage.sweeper import Sweeper
+from wuzapi_manager_server.upstreams.wuzapi import Wuzapi
+
+# What an answer may hold below the message limit, which is the callers' own too: room for what stands beside records.
+_PAGE_SHARE = 0.9
+
+
+class Service(NamedTuple):
+    """A service to serve: its full name, and what adds its servicer to a server."""
+
+    name: str
+    add: Callable[[grpc.aio.Server], None]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the server serves, and with what. `ready` tells whether the service can work."""
+
+    callers: Identifies
+    services: Sequence[Service]
+    ready: Callable[[], Awaitable[bool]]
+
+
+def open_database(settings: Settings) -> Database:
+    """The service's own database as the settings say, migrated. DatabaseError says why not."""
+    return Database.open(
+        settings.sqlite_db_path,
+        Pragmas(
+            wal=settings.sqlite_wal_mode,
+            timeout_ms=settings.sqlite_timeout,
+            cache_pages=settings.sqlite_cache_size,
+            synchronous=settings.sqlite_synchronous,
+            temp_store=settings.sqlite_temp_store,
+            mmap_bytes=settings.mmap_size,
+            foreign_keys=settings.sqlite_foreign_keys,
+            recursive_triggers=settings.sqlite_recursive_triggers,
+            wal_autocheckpoint=settings.sqlite_wal_autocheckpoint,
+        ),
+        slow=settings.slow_query_ms / 1000,
+    )
+
+
+def open_secrets(settings: Settings, database: Database) -> SecretBox:
+    """The box for the database's secrets; its key is made at first start. DatabaseError says why not."""
+    keys = [key.get_secret_value() for key in settings.secret_keys]
+    return open_box(database, keys, settings.sqlite_db_path.absolute().parent)
+
+
+@asynccontextmanager
+async def wire(settings: Settings, _metrics: Metrics) -> AsyncIterator[Parts]:
+    """Opens everything that the server needs, and closes it afterwards in the opposite order."""
+    data = settings.sqlite_db_path.absolute().parent
+    database = open_database(settings)
+    pool = ThreadPoolExecutor(settings.work_threads, thread_name_prefix="work")
+    wuzapi = Wuzapi(settings.wuzapi_base_url, settings.request_timeout) if settings.wuzapi_base_url else None
+    try:
+        box = open_secrets(settings, database)
+        given = settings.wuzapi_admin_token
+        token, file = load_admin_token(given.get_secret_value() if given else None, data)
+        logger().info(
+            "database open", sqlite=SQLITE_VERSION, schema=database.schema_version, admin_token=str(file or "set")
+        )
+        store = ConnectionStore(database, box, now_utc)
+        requests = IdempotencyStore(database, box, now_utc)
+        once = Once(database, requests)
+        folder = SqliteFolder(
+            settings.sqlite_sources_dir,
+            _never_sources(settings),
+            pool,
+            settings.sql_timeout,
+            settings.slow_query_ms / 1000,
+        )
+        sources = Sources({ConnectionType.SQLITE: SqliteEngine(folder)}, partial(store.get, secrets=True))
+        sweeper = Sweeper(database, store, requests, now_utc)
+        sweeper.start()
+        try:
+            yield Parts(
+                Callers(token, wuzapi, settings.user_cache_ttl),
+                _services(settings, database, store, once, sources, box),
+                database.writable,
+            )
+        finally:
+            await sweeper.stop()
+            await once.drain()
+            await sources.close()
+    finally:
+        if wuzapi is not None:
+            await wuzapi.close()
+        pool.shutdown(cancel_futures=True)
+        await database.close()
+
+
+def _never_sources(settings: Settings) -> list[Path]:
+    """The service's own files. The whole folder they lie in, unless the sources were put there too."""
+    database = settings.sqlite_db_path.absolute()
+    data, sources = database.parent, settings.sqlite_sources_dir
+    own = [database, data / KEYS_FILE, data / TOKEN_FILE]
+    return own if sources is not None and sources.resolve().is_relative_to(data.resolve()) else [*own, data]
+
+
+def _services(
+    settings: Settings, database: Database, store: ConnectionStore, once: Once, sources: Sources, box: SecretBox
+) -> list[Service]:
+    tokens = PageTokens(box)
+    page_bytes = int(settings.grpc_max_message_bytes * _PAGE_SHARE)
+    connections = ConnectionServicer(Connections(database, store, once, sources), tokens, page_bytes)
+    brandings = BrandingServicer(Brandings(database, BrandingStore(database, now_utc)), tokens, page_bytes)
+    records = RecordServicer(
+        RecordTables(Records(store, sources, box)),
+        once,
+        tokens,
+        page_bytes=page_bytes,
+        default_page=settings.default_records_limit,
+        largest_page=settings.max_records_per_request,
+    )
+    add_connections = partial(connection_pb2_grpc.add_ConnectionServiceServicer_to_server, connections)
+    add_branding = partial(branding_pb2_grpc.add_BrandingServiceServicer_to_server, brandings)
+    add_records = partial(record_pb2_grpc.add_RecordServiceServicer_to_server, records)
+    return [
+        Service("wuzapi_manager.v1.ConnectionService", add_connections),
+        Service("wuzapi_manager.v1.BrandingService", add_branding),
+        Service("wuzapi_manager.v1.RecordService", add_records),
+    ]

@@ -1,0 +1,1 @@
+"""Speed and memory of a real server, as ratios within one run: `make bench`."""

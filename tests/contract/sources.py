@@ -1,0 +1,94 @@
+"""What the contract suite asks of an engine: to make tables, to look into them, and to say what it can."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from wuzapi_manager.v1 import connection_pb2 as connections
+from wuzapi_manager_server.domain.table import ColumnType
+
+Value = object
+"""A value of a column as Python has it: None, bool, int, float, Decimal, str, bytes, date, time, datetime, UUID, or
+what JSON can hold for a JSON column."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A column to make. `key`: part of the primary key. `given`: the engine gives whole numbers when it is left out."""
+
+    name: str
+    type: ColumnType = ColumnType.TEXT
+    nullable: bool = True
+    key: bool = False
+    given: bool = False
+    unique: bool = False
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A table to make, under any name. `view`: a view on such a table."""
+
+    columns: tuple[Spec, ...]
+    view: bool = False
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Can:
+    """What an engine can do. The first engine that lacks something adds a flag here, and the tests of it ask for it.
+
+    `dirty_values`: any column may hold any value.
+    """
+
+    types: frozenset[ColumnType]
+    transactions: bool = True
+    dirty_values: bool = False
+
+
+@dataclass
+class MadeTable:
+    """A table that was made: where it is, and its shape."""
+
+    name: str
+    shape: Shape
+    place: object = field(repr=False, default=None)
+
+
+class SourceUnderTest(Protocol):
+    """An engine."""
+
+    @property
+    def can(self) -> Can:
+        """What it can do."""
+        ...
+
+    def make(self, shape: Shape, rows: Sequence[Sequence[Value]] = ()) -> MadeTable:
+        """Makes a table with rows."""
+        ...
+
+    def source_of(self, table: MadeTable) -> connections.Connection:
+        """A Connection message that has the source of that table, and nothing else."""
+        ...
+
+    def add(self, table: MadeTable, rows: Sequence[Sequence[Value]]) -> None:
+        """Adds rows behind the service's back."""
+        ...
+
+    def rows(self, table: MadeTable) -> list[tuple[Value, ...]]:
+        """All rows as the engine holds them, in the order of the first column, behind the service's back."""
+        ...
+
+    def run(self, table: MadeTable, statement: str) -> None:
+        """Does something in the engine's own language; `{t}` in it stands for the quoted table."""
+        ...
+
+
+PEOPLE = Shape(
+    (
+        Spec("id", ColumnType.INTEGER, nullable=False, key=True, given=True),
+        Spec("owner"),
+        Spec("name"),
+        Spec("age", ColumnType.INTEGER),
+    )
+)
+"""What most tests need: a key that the engine gives, a link field, a text and a number."""

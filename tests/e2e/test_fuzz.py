@@ -1,0 +1,319 @@
+"""Thousands of random calls at once against a real server: each has a proper answer, and nobody else's rows change.
+
+`FUZZ_SEED` repeats a run's messages, `FUZZ_MESSAGES` says how many are sent.
+"""
+
+import asyncio
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import closing
+from itertools import chain
+from pathlib import Path
+from random import Random, SystemRandom
+from typing import cast
+
+import grpc
+import pytest
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+from tests.contract.calls import Caller
+from tests.contract.desk import Desk, connect
+from tests.contract.server import ADMIN_TOKEN, World, world_in
+from tests.contract.sources import PEOPLE, MadeTable
+from tests.contract.sqlite_source import SqliteUnderTest
+from tests.e2e.fuzz_answers import Asked, Refused, faults_of, faults_of_answer
+from tests.e2e.fuzz_wire import Known, Wire
+from wuzapi_manager.v1 import branding_pb2, connection_pb2, record_pb2
+
+SERVICES = {f"wuzapi_manager.v1.{name}Service" for name in ("Branding", "Connection", "Record")}
+SECONDS = 10.0
+IN_FLIGHT = 32
+_SEED = int(os.environ.get("FUZZ_SEED") or SystemRandom().randrange(2**32))
+_MESSAGES = int(os.environ.get("FUZZ_MESSAGES") or 20_000)
+_ENOUGH = 20_000  # after so many calls nearly every RPC has succeeded at least once: luck may leave out two
+_KEPT = 12  # connections that records are asked of; what changes connections is kept to others
+_LEARNED = {
+    "etag": ("etag",),
+    "next_page_token": ("page_token",),
+    "resume_token": ("resume_token",),
+    "id": ("record_id", "record_ids", "id"),
+}
+_IDS = {"connection_id", "id", "ids"}
+
+
+class Town:
+    """A server with two tables: one that fuzzed users share with a quiet one, and one that the administrator fuzzes."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.users = [world.user(f"token-of-fuzzed-{number}") for number in range(2)]
+        self.quiet = world.user("token-of-the-quiet-one")
+        source = SqliteUnderTest(world.sources)
+        everybody = (*self.users, self.quiet)
+        people = [(None, user.token, f"person {number}", number) for user in everybody for number in range(20)]
+        self.shared_table = source.make(PEOPLE, people)
+        self.own_table = source.make(PEOPLE, people)
+        self.shared = connect(world, source, self.shared_table, *everybody)
+        self.kept = [connect(world, source, self.own_table, *self.users) for _ in range(_KEPT)]
+        self.others = [connect(world, source, self.own_table, *self.users) for _ in range(_KEPT)]
+
+    def rows(self, where: str) -> list[tuple[object, ...]]:
+        """Rows of the shared table as the file has them."""
+        assert isinstance(self.shared_table.place, Path)
+        with closing(sqlite3.connect(self.shared_table.place)) as database:
+            return list(
+                database.execute(
+                    f'SELECT * FROM "{self.shared_table.name}" WHERE {where} ORDER BY id', {"quiet": self.quiet.token}
+                )
+            )
+
+    def spares(self, service: str, request: Message) -> bool:
+        """Whether a request of the administrator, who may change the quiet user's rows, leaves alone what must stay."""
+        forbidden = {self.shared, *self.kept} if service.endswith("ConnectionService") else {self.shared}
+        return not set(_ids_in(request)) & forbidden
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    with world_in(tmp_path_factory.mktemp("fuzz"), grpc_max_streams="64", log_level="warning") as world:
+        yield Town(world)
+
+
+@pytest.fixture(scope="module")
+def methods(town: Town) -> list[MethodDescriptor]:
+    database = ProtoReflectionDescriptorDatabase(town.world.channel)
+    pool = DescriptorPool(database)
+    found = [pool.FindServiceByName(name) for name in database.get_services() if name in SERVICES]
+    return [method for service in found for method in service.methods]
+
+
+def test_reflection_tells_every_rpc(methods: list[MethodDescriptor]) -> None:
+    """What the fuzzer learns from the server are all RPCs of the three services."""
+    files = (branding_pb2, connection_pb2, record_pb2)
+    services = chain.from_iterable(file.DESCRIPTOR.services_by_name.values() for file in files)
+    assert {method.full_name for method in methods} == {m.full_name for service in services for m in service.methods}
+
+
+@pytest.mark.timeout(600)
+async def test_every_random_call_has_a_proper_answer(town: Town, methods: list[MethodDescriptor]) -> None:
+    """No random call ends as INTERNAL or UNKNOWN or hangs, every error is whole, and others' rows stay as they were."""
+    print(f"FUZZ_SEED={_SEED} FUZZ_MESSAGES={_MESSAGES}")  # noqa: T201 - shown when the test fails
+    before = town.rows("owner = :quiet")
+    assert len(before) == 20
+    fuzzer = Fuzzer(town, methods, Random(_SEED))
+    await fuzzer.run(_MESSAGES)
+    told = "\n".join(chain(fuzzer.failures[:10], sorted(f"{m} {c}: {n}" for (m, c), n in fuzzer.codes.items())))
+    assert not fuzzer.failures, f"{len(fuzzer.failures)} failures with FUZZ_SEED={_SEED}\n{told}"
+    answered = {method for method, code in fuzzer.codes if code == "OK"}
+    assert _MESSAGES < _ENOUGH or len(answered) + 2 >= len(methods), f"random calls never succeed at some RPC\n{told}"
+    assert town.rows("owner = :quiet") == before
+    owners = {row[1] for row in town.rows("owner <> :quiet OR owner IS NULL")}
+    assert owners <= {user.token for user in town.users}
+    await asyncio.to_thread(_still_works, town)
+
+
+def _still_works(town: Town) -> None:
+    """The server answers after all that, and the quiet user sees what was there."""
+    town.world.public.branding.GetBranding(branding_pb2.GetBrandingRequest())
+    rows = town.rows("owner = :quiet")
+    assert Desk(town.quiet, town.shared).column("name", order_by="id") == [row[2] for row in rows]
+    assert Desk(town.world.admin, town.shared).count() == len(town.rows("true"))
+
+
+class Fuzzer:
+    """Sends random calls, `IN_FLIGHT` at once. `codes` counts what came back, `failures` tells what should not have."""
+
+    def __init__(self, town: Town, methods: Sequence[MethodDescriptor], random: Random) -> None:
+        self._town = town
+        self._methods = methods
+        self._random = random
+        self._folder = str(town.world.data.parent)
+        self.codes: Counter[tuple[str, str]] = Counter()
+        self.failures: list[str] = []
+        texts = _texts(town.own_table, town.users)
+        nowhere = (0, -1, 2**40, 2**63 - 1)
+        of_records = (*town.kept * 4, *[town.shared] * 24, *town.others, *nowhere)
+        self._records = Known(texts, lambda random: random.choice(of_records))
+        self._connections = Known(texts, lambda random: random.choice((*town.others * 5, *nowhere)))
+
+    async def run(self, count: int) -> None:
+        """Sends so many."""
+        left = iter(range(count))
+
+        async def worker(channel: grpc.aio.Channel) -> None:
+            for number in left:
+                await self._call(channel, self._methods[number % len(self._methods)])
+
+        options = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
+        address = self._town.world.address
+        async with grpc.aio.insecure_channel(address, options) as channel, asyncio.TaskGroup() as group:
+            for _ in range(IN_FLIGHT):
+                group.create_task(worker(channel))
+
+    async def _call(self, channel: grpc.aio.Channel, method: MethodDescriptor) -> None:
+        service = method.containing_service.full_name
+        asked = self._asked(method, service)
+        if asked is None:
+            return
+        code = "OK"
+        try:
+            async for answer in self._answers(channel, method, asked):
+                self._learn(self._known(service), GetMessageClass(method.output_type).FromString(answer))
+                self._note(asked, answer.hex()[:400], list(faults_of_answer(answer, self._folder)))
+        except grpc.RpcError as error:
+            refused = cast("Refused", error)
+            code = refused.code().name
+            self._note(asked, str(error), list(faults_of(asked, refused, self._folder)))
+        self.codes[method.full_name, code] += 1
+
+    async def _answers(self, channel: grpc.aio.Channel, method: MethodDescriptor, asked: Asked) -> AsyncIterator[bytes]:
+        """What the server sends back, as bytes."""
+        if method.server_streaming:
+            stream: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(asked.method)
+            async for answer in stream(asked.requests[0], timeout=SECONDS, metadata=asked.metadata):
+                yield answer
+        elif method.client_streaming:
+            # The aio client makes up an INTERNAL where the server answers while requests are still being sent.
+            sent: grpc.StreamUnaryMultiCallable[bytes, bytes] = self._town.world.channel.stream_unary(asked.method)
+            yield await asyncio.to_thread(sent, iter(asked.requests), SECONDS, asked.metadata)
+        else:
+            unary: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(asked.method)
+            yield await unary(asked.requests[0], timeout=SECONDS, metadata=asked.metadata)
+
+    def _asked(self, method: MethodDescriptor, service: str) -> Asked | None:
+        """A call to make; None for one that would rightly change what must stay."""
+        metadata, oversized = self._metadata(service)
+        spoilt = self._random.random() < 0.12
+        many = self._random.choice((0, 1, 1, 2, 3, 8)) if method.client_streaming else 1
+        wires = [Wire(self._random, self._known(service), spoilt=spoilt and not at) for at in range(many)]
+        made = [wire.request(method.input_type) for wire in wires]
+        if self._random.random() < 0.02:
+            made = [b""] * many
+        if any(name == "authorization" for name, _ in metadata):
+            for request in made:
+                try:
+                    parsed = GetMessageClass(method.input_type).FromString(request)
+                except DecodeError:
+                    continue
+                if not self._town.spares(service, parsed):
+                    return None
+        return Asked(f"/{service}/{method.name}", metadata, tuple(made), oversized=oversized)
+
+    def _metadata(self, service: str) -> tuple[tuple[tuple[str, str | bytes], ...], bool]:
+        """Who asks, and whether that is more than the core takes."""
+        pick = self._random.choice
+        admin = ("authorization", pick((ADMIN_TOKEN, f"Bearer {ADMIN_TOKEN}")))
+        users = [("token", user.token) for user in self._town.users]
+        entries: list[tuple[str, str | bytes]] = [("accept-language", pick(("en", "pt-BR", "xx;q=9")))]
+        chance = self._random.random()
+        if chance < 0.85:
+            entries.append(pick((admin, *users) if service.endswith("RecordService") else (admin,) * 8 + (*users,)))
+        elif chance < 0.94:
+            bad = pick(("", " ", "x", "Bearer ", "Bearer  x", "basic abc", "~" * 256, "!" * 257, "a b c d e"))
+            entries.append((pick(("token", "authorization")), bad))
+            entries.append(pick((*users, admin, ("x-request-id", "{}"), ("x-request-id", "y" * 200))))
+            entries.append(pick((("tracing-bin", self._random.randbytes(9)), ("x-request-id", "r-1"))))
+        elif chance < 0.95:
+            return (*entries, ("padding", "x" * pick((9_000, 17_000, 100_000)))), True
+        return tuple(entries), False
+
+    def _known(self, service: str) -> Known:
+        return self._records if service.endswith("RecordService") else self._connections
+
+    def _learn(self, known: Known, message: Message) -> None:
+        for field, value in message.ListFields():
+            if field.message_type is not None:
+                if not field.message_type.GetOptions().map_entry:
+                    for part in value[:3] if field.is_repeated else (value,):
+                        self._learn(known, part)
+            elif isinstance(value, str):
+                for name in _LEARNED.get(field.name, ()):
+                    known.learn(name, value)
+
+    def _note(self, asked: Asked, answer: str, faults: Sequence[str]) -> None:
+        if faults:
+            requests = " | ".join(request.hex()[:2000] for request in asked.requests)
+            self.failures.append(f"{asked.method} {asked.metadata}\n  {faults}\n  {requests}\n  {answer[:2000]}")
+
+
+def _ids_in(message: Message) -> Iterator[int]:
+    """The ids of connections that a request names."""
+    for field, value in message.ListFields():
+        if field.name in _IDS and field.type == field.TYPE_INT64:
+            yield from value if field.is_repeated else (value,)
+        elif field.name == "connection":
+            yield from _ids_in(value)
+
+
+def _texts(table: MadeTable, users: Sequence[Caller]) -> dict[str, tuple[str, ...]]:
+    """Texts that make sense in a field."""
+    assert isinstance(table.place, Path)
+    columns = ("id", "owner", "name", "age", "name", "age")
+    tokens = tuple(user.token for user in users)
+    urls = ("", "", "https://logo.example/a.png", "javascript:alert(1)")
+    kept = ("", "", "")
+    return {
+        "name": ("a name", "outro nome"),
+        "key": ("name",) * 8 + ("age", "age", "id", "owner", "nothing"),
+        "field": columns,
+        "column": columns,
+        "fields": columns,
+        "user_link_field": ("owner", "owner", "name"),
+        "order_by": (
+            "name",
+            "age desc",
+            "name desc, id",
+            "age,",
+            "nothing",
+            "owner",
+            "create_time",
+            "update_time desc",
+        ),
+        "paths": (*columns, "*", "app_name", "name", "assigned_users", "sqlite.database", "primary_color", "x.y"),
+        "record_id": ("1", "2", "30", "-1", "1e3", "01"),
+        "id": ("1", "2", "30"),
+        "record_ids": ("3", "4", "31", "999999"),
+        "as_user": ("",) * 8 + (*tokens, "nobody-known"),
+        "assigned_users": tokens,
+        "users": tokens,
+        "search": ("person", "1", "%"),
+        "request_id": (
+            "",
+            "",
+            "5c1f33ec-2b5c-4a3f-9d52-6c4d1f6c6f3a",
+            "92c1a5de-7a0e-4f0c-8b61-2f4f0e3a7b11",
+            "no uuid",
+        ),
+        "database": (table.place.name,) * 4 + ("../data/wuzapi.db", "/etc/passwd", "missing.db"),
+        "table_name": (table.name,) * 4 + ("nothing",),
+        "host": ("db.example", "http://127.0.0.1:1", "https://nocodb.example"),
+        "base_url": ("", "https://api.example"),
+        "project_id": ("p1",),
+        "table_id": ("t1",),
+        "base_id": ("b1",),
+        "password": ("", "a password", "***"),
+        "pattern": ("", "a+", "(a+)+$", "(?=x)", "["),
+        "app_name": ("Nome", "Ação"),
+        "primary_color": ("#A1B2C3", "#fff", "red"),
+        "secondary_color": ("#000000",),
+        "logo_url": urls,
+        "logo_dark_url": urls,
+        "favicon_url": urls,
+        "og_image_url": urls,
+        "support_url": urls,
+        "terms_url": urls,
+        "privacy_url": urls,
+        "support_phone": ("", "5581999998888"),
+        "custom_home_html": ("<p onclick=x>hi<script>1</script>", "<" * 2000),
+        "type": ("text",),
+        "string_value": ("person 1", "a"),
+        "etag": kept,
+        "page_token": kept,
+        "resume_token": kept,
+    }

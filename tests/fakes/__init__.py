@@ -1,0 +1,1 @@
+"""Doubles of the servers that this service talks to: real servers on real sockets."""

@@ -1,0 +1,339 @@
+"""A WUZAPI that runs anywhere: a real HTTP server that answers as WUZAPI 1.0.5 does, and as older ones where asked.
+
+    with FakeWuzapi(admin_token="...") as fake:
+        fake.add_user("ana", "token-of-ana")
+        httpx.get(f"{fake.url}/session/status", headers={"token": "token-of-ana"})
+
+`python -m tests.fakes.wuzapi --port 8080` runs it until it is interrupted and prints tokens to try.
+"""
+
+import argparse
+import json
+import re
+import secrets
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from tests.fakes.http_server import Answer, FakeServer, Request
+
+VERSION = "1.0.5"
+ADMIN_TOKEN = "fake-admin-token"
+EVENTS = {"Message", "ReadReceipt", "Presence", "HistorySync", "ChatPresence", "Connected", "Disconnected", "QR", "All"}
+
+
+class State(Enum):
+    """How far a user's phone is."""
+
+    NO_CLIENT = "no client"
+    CONNECTED = "connected"
+    LOGGED_IN = "logged in"
+
+
+class Trouble(Enum):
+    """What every request but those to the fake itself meets while `FakeWuzapi.trouble` says so."""
+
+    UNAUTHORIZED = "401"
+    FORBIDDEN = "403"
+    RATE_LIMITED = "429 with Retry-After: 7"
+    FAILURE = "500"
+    FALSE_SUCCESS = "500 whose body says success, as group calls do"
+    UNAVAILABLE = "503 in HTML, as a proxy says it"
+    NOT_FOUND = "404 in plain text, as WUZAPI says it for an unknown path"
+    REDIRECT = "302 to a page that says 200"
+    EMPTY = "200 without a body"
+    HTML = "200 in HTML"
+    GARBAGE = "200 with bytes that are no text"
+    OTHER_JSON = "200 with JSON that is none of WUZAPI's"
+    DEEP_JSON = "200 with JSON nested a hundred thousand deep"
+    HUGE = "200 with a user of 2 MiB"
+    CUT = "the connection breaks off in the middle of the answer"
+    COOKIE = "the right answer, with a cookie"
+
+
+@dataclass
+class FakeUser:
+    """A user as it lies in the database of the fake."""
+
+    id: str
+    name: str
+    token: str
+    state: State = State.LOGGED_IN
+    jid: str = ""
+    settings: dict[str, object] = field(default_factory=dict)
+
+
+class FakeWuzapi(FakeServer):
+    """The server. Switches may be thrown at any time.
+
+    `legacy_status`: the answers before 2025-05-26; `integer_ids`: those before 2025-05-13, for users added from then
+    on; `trouble`; `delay` and `requests` as every fake has them.
+    """
+
+    def __init__(self, admin_token: str = ADMIN_TOKEN, port: int = 0) -> None:
+        super().__init__(port)
+        self.admin_token = admin_token
+        self.users: dict[str, FakeUser] = {}
+        self.legacy_status = False
+        self.integer_ids = False
+        self.trouble: Trouble | None = None
+
+    def add_user(self, name: str, token: str, *, state: State = State.LOGGED_IN, jid: str | None = None) -> str:
+        """Adds a user and gives the id: 32 hex digits, or a small number with `integer_ids`."""
+        number = len(self.users) + 1
+        identity = str(number) if self.integer_ids else secrets.token_hex(16)
+        known = f"55819{number:08}@s.whatsapp.net" if state is State.LOGGED_IN else ""
+        self.users[identity] = FakeUser(identity, name, token, state, known if jid is None else jid)
+        return identity
+
+    def remove_user(self, identity: str) -> None:
+        """Takes a user away; the token is refused from then on."""
+        del self.users[identity]
+
+    def answer(self, request: Request) -> Answer:
+        """What WUZAPI answers to this request."""
+        path = request.path.partition("?")[0]
+        for method, pattern, handler in ROUTES:
+            match = re.fullmatch(pattern, path)
+            if match and method == request.method:
+                if self.trouble in TROUBLES:
+                    return TROUBLES[self.trouble]
+                answer = handler(self, request, *match.groups())
+                if self.trouble is Trouble.COOKIE:
+                    return answer._replace(headers=(("Set-Cookie", "session=of-someone; Path=/"),))
+                return answer._replace(cut=self.trouble is Trouble.CUT)
+        return NO_PAGE
+
+    def user_of_token(self, request: Request) -> FakeUser | None:
+        """The user whose token the request has."""
+        token = request.headers.get("token", "")
+        return next((user for user in self.users.values() if user.token == token), None)
+
+    def is_admin(self, request: Request) -> bool:
+        """Whether the request has the administrator's token, raw, as WUZAPI takes it."""
+        return request.headers.get("authorization") == self.admin_token
+
+    def as_json(self, user: FakeUser) -> dict[str, object]:
+        """A user as the admin calls of WUZAPI show it, token included."""
+        return {
+            "id": int(user.id) if user.id.isdigit() and len(user.id) < 20 else user.id,
+            "name": user.name,
+            "token": user.token,
+            "webhook": user.settings.get("webhook", ""),
+            "jid": user.jid,
+            "qrcode": "",
+            "connected": user.state is not State.NO_CLIENT,
+            "loggedIn": user.state is State.LOGGED_IN,
+            "expiration": user.settings.get("expiration", 0),
+            "events": user.settings.get("events", ""),
+            "proxy_url": "",
+            "proxy_config": {"enabled": False, "proxy_url": ""},
+            "s3_config": {"enabled": False, "access_key": "***"},
+        }
+
+
+def to_json(status: int, value: object, content_type: str = "application/json") -> Answer:
+    """Any JSON."""
+    return Answer(status, json.dumps(value).encode(), content_type)
+
+
+def respond(data: object) -> Answer:
+    """The envelope of most calls."""
+    return to_json(200, {"code": 200, "data": data, "success": True})
+
+
+def refuse(status: int, error: str) -> Answer:
+    """The envelope of most failures."""
+    return to_json(status, {"code": status, "error": error, "success": False})
+
+
+def respond_with(status: int, **rest: object) -> Answer:
+    """The other envelope, of the admin calls that change something."""
+    value = {"code": status, **rest, "success": status < 400}
+    return to_json(status, value, "application/json; charset=utf-8")
+
+
+HTML = "text/html; charset=utf-8"
+NO_PAGE = Answer(404, b"404 page not found\n", "text/plain; charset=utf-8")
+TROUBLES: Mapping[Trouble | None, Answer] = {
+    Trouble.UNAUTHORIZED: refuse(401, "unauthorized"),
+    Trouble.FORBIDDEN: refuse(403, "forbidden"),
+    Trouble.RATE_LIMITED: refuse(429, "slow down")._replace(headers=(("Retry-After", "7"),)),
+    Trouble.FAILURE: refuse(500, "problem accessing DB"),
+    Trouble.FALSE_SUCCESS: to_json(500, {"code": 500, "success": True}),
+    Trouble.UNAVAILABLE: Answer(503, b"<html><h1>503 Service Unavailable</h1></html>", HTML),
+    Trouble.NOT_FOUND: NO_PAGE,
+    Trouble.REDIRECT: Answer(302, headers=(("Location", "/health"),)),
+    Trouble.EMPTY: Answer(200),
+    Trouble.HTML: Answer(200, b"<html><h1>Welcome</h1></html>", HTML),
+    Trouble.GARBAGE: Answer(200, b"\xff\xfe\x00{"),
+    Trouble.OTHER_JSON: to_json(200, {"code": 200, "data": [], "success": True}),
+    Trouble.DEEP_JSON: Answer(200, b"[" * 100_000),
+    Trouble.HUGE: Answer(200, b'{"data":{"id":"1","qrcode":"' + b"x" * 2 * 1024 * 1024 + b'"}}'),
+}
+
+
+def health(fake: FakeWuzapi, _: Request) -> Answer:
+    """`GET /health`: no token, no envelope."""
+    users = fake.users.values()
+    logged_in = sum(user.state is State.LOGGED_IN for user in users)
+    connected = sum(user.state is not State.NO_CLIENT for user in users)
+    body = {
+        "status": "ok",
+        "timestamp": "2026-01-22T12:00:00Z",
+        "uptime": "1h2m3s",
+        "active_connections": connected,
+        "total_users": len(users),
+        "connected_users": connected,
+        "logged_in_users": logged_in,
+        "memory_stats": {"alloc_mb": 10, "total_alloc_mb": 20, "sys_mb": 30, "num_gc": 4},
+        "goroutines": 12,
+        "version": VERSION,
+    }
+    return to_json(200, body)
+
+
+def session_status(fake: FakeWuzapi, request: Request) -> Answer:
+    """`GET /session/status`."""
+    user = fake.user_of_token(request)
+    if user is None:
+        return refuse(401, "Unauthorized" if fake.legacy_status else "unauthorized")
+    if fake.legacy_status:
+        if user.state is State.NO_CLIENT:
+            return refuse(500, "No session")
+        return respond({"Connected": True, "LoggedIn": user.state is State.LOGGED_IN})
+    return respond({**fake.as_json(user), "history": "0", "hmac_configured": False})
+
+
+def list_users(fake: FakeWuzapi, request: Request) -> Answer:
+    """`GET /admin/users`."""
+    if not fake.is_admin(request):
+        return refuse(401, "unauthorized")
+    return respond([fake.as_json(user) for user in list(fake.users.values())])
+
+
+def get_user(fake: FakeWuzapi, request: Request, identity: str) -> Answer:
+    """`GET /admin/users/{id}`: a list, empty when there is no such user."""
+    if not fake.is_admin(request):
+        return refuse(401, "unauthorized")
+    user = fake.users.get(identity)
+    return respond([] if user is None else [fake.as_json(user)])
+
+
+def create_user(fake: FakeWuzapi, request: Request) -> Answer:
+    """`POST /admin/users`."""
+    if not fake.is_admin(request):
+        return refuse(401, "unauthorized")
+    body = _settings(request)
+    if body is None:
+        return respond_with(400, error="invalid request payload")
+    unknown = _unknown_event(body)
+    if unknown:
+        return respond_with(400, error="invalid event type", details=f"invalid event: {unknown}")
+    if len(str(body.get("hmackey", "x" * 32))) < 32:
+        return respond_with(400, error="HMAC key must be at least 32 characters long")
+    token = str(body.get("token", ""))
+    if any(user.token == token for user in fake.users.values()):
+        return respond_with(409, error="user with this token already exists")
+    identity = fake.add_user(str(body.get("name", "")), token, state=State.NO_CLIENT)
+    user = fake.users[identity]
+    user.settings = {key: body[key] for key in ("webhook", "expiration", "events") if key in body}
+    shown = {k: v for k, v in fake.as_json(user).items() if k not in {"jid", "qrcode", "connected", "loggedIn"}}
+    return respond_with(201, data={**shown, "hmac_key": "hmackey" in body})
+
+
+def update_user(fake: FakeWuzapi, request: Request, identity: str) -> Answer:
+    """`PUT /admin/users/{id}`: what is empty or 0 stays as it is."""
+    if not fake.is_admin(request):
+        return refuse(401, "unauthorized")
+    user = fake.users.get(identity)
+    if user is None:
+        return respond_with(404, error="user not found")
+    body = _settings(request)
+    if body is None:
+        return respond_with(400, error="invalid request payload")
+    unknown = _unknown_event(body)
+    if unknown:
+        return respond_with(400, error="invalid event type", details=f"invalid event: {unknown}")
+    changes = {key: value for key, value in body.items() if value}
+    if not changes:
+        return respond_with(400, error="no fields to update")
+    user.name = str(changes.get("name", user.name))
+    user.token = str(changes.get("token", user.token))
+    user.settings |= {key: changes[key] for key in ("webhook", "expiration", "events") if key in changes}
+    return respond_with(200, message="user updated successfully")
+
+
+def delete_user(fake: FakeWuzapi, request: Request, identity: str) -> Answer:
+    """`DELETE /admin/users/{id}`."""
+    if not fake.is_admin(request):
+        return refuse(401, "unauthorized")
+    if fake.users.pop(identity, None) is None:
+        return respond_with(404, error="user not found", details="no user with this id")
+    return respond_with(200, data={"id": identity}, details="user deleted successfully")
+
+
+def delete_user_full(fake: FakeWuzapi, request: Request, identity: str) -> Answer:
+    """`DELETE /admin/users/{id}/full`."""
+    if not fake.is_admin(request):
+        return refuse(401, "unauthorized")
+    user = fake.users.pop(identity, None)
+    if user is None:
+        return respond_with(404, error="user not found", details="no user with this id")
+    data = {"id": identity, "name": user.name, "jid": user.jid}
+    return respond_with(200, data=data, details="user instance removed completely")
+
+
+ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
+    ("GET", r"/health", health),
+    ("GET", r"/session/status", session_status),
+    ("GET", r"/admin/users", list_users),
+    ("POST", r"/admin/users", create_user),
+    ("GET", r"/admin/users/([^/]+)", get_user),
+    ("PUT", r"/admin/users/([^/]+)", update_user),
+    ("DELETE", r"/admin/users/([^/]+)", delete_user),
+    ("DELETE", r"/admin/users/([^/]+)/full", delete_user_full),
+]
+
+
+def _settings(request: Request) -> dict[str, object] | None:
+    """The body by keys in lower case, as Go reads it; None where a type is wrong."""
+    try:
+        body = json.loads(request.body)
+    except ValueError:
+        return None
+    if not isinstance(body, dict):
+        return None
+    lowered = {key.lower(): value for key, value in body.items()}
+    types = {"name": str, "token": str, "webhook": str, "events": str, "hmackey": str, "expiration": int}
+    wrong = (key for key, kind in types.items() if key in lowered and not isinstance(lowered[key], kind))
+    return None if any(wrong) else lowered
+
+
+def _unknown_event(body: Mapping[str, object]) -> str:
+    given = [name.strip() for name in str(body.get("events", "")).split(",") if name.strip()]
+    return next((name for name in given if name not in EVENTS), "")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the fake until it is interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fakes.wuzapi", description="A WUZAPI to try things with.")
+    parser.add_argument("--port", type=int, default=8080, help="0 takes a free one (default: 8080)")
+    parser.add_argument("--admin-token", default=ADMIN_TOKEN)
+    options = parser.parse_args(arguments)
+    with FakeWuzapi(options.admin_token, options.port) as fake:
+        sys.stdout.write(f"url {fake.url}\nadmin {fake.admin_token}\n")
+        for name in ("ana", "bruno"):
+            token = f"token-of-{name}"
+            sys.stdout.write(f"user {name} id {fake.add_user(name, token)} token {token}\n")
+        sys.stdout.flush()
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            sys.stdout.write("ended\n")
+
+
+if __name__ == "__main__":
+    main()
