@@ -6,7 +6,7 @@ bin=.venv/bin
 compile() {
     "$bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
         --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
-        --extra server --group dev pyproject.toml --output-file "$1"
+        --all-extras --group dev pyproject.toml --output-file "$1"
 }
 if [ "${1:-}" = check ]; then
     copy=$(mktemp)

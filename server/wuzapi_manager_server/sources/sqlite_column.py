@@ -133,8 +133,9 @@ class SqliteColumn(SqlColumn):
             sa.collate(sa.cast(self.element, sa.Text), "BINARY") == text,
         )
         if self._seekable and "blob" not in kinds and (self.affinity is not Affinity.NONE or "integer" not in kinds):
-            # IS, not =: what is equal to a constant is replaced by it in all other terms of a WHERE, the exact one among
-            # them, and a number's column holds texts that are equal to numbers ('12345' and a NUL, say).
+            # IS, not =: SQLite puts a constant that a column is equal to in the column's place in all other terms of a
+            # WHERE, the exact one among them; and columns of numbers hold texts that are equal to numbers ('1' and a
+            # NUL, say).
             return sa.and_(self.element.is_(text), exact)
         return exact
 
