@@ -15,6 +15,7 @@ from pathlib import Path
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from wuzapi_manager_server import main as service
+from wuzapi_manager_server.commands import adopt
 from wuzapi_manager_server.errors import ServiceError
 from wuzapi_manager_server.rpc.probe import probe
 from wuzapi_manager_server.rpc.server import CannotStart, check_tls
@@ -26,14 +27,15 @@ from wuzapi_manager_server.storage.secret_keys import KEYS_FILE, add_key, load_a
 from wuzapi_manager_server.wiring import open_database, open_secrets
 
 Command = Callable[[Settings], int]
+Run = Callable[[Settings, argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and gives its exit code."""
     chosen = _parser().parse_args(arguments)
-    command: Command = chosen.command
+    run: Run = chosen.run
     try:
-        return command(load())
+        return run(load(), chosen)
     except (BadSettings, CannotStart) as error:
         said = str(error)
     except ServiceError as error:
@@ -58,12 +60,35 @@ def _parser() -> argparse.ArgumentParser:
         ("token", _token, "print where the administrator's token is"),
         ("version", _version, "print the version"),
     ):
-        commands.add_parser(name, help=text, description=text).set_defaults(command=command)
+        commands.add_parser(name, help=text, description=text).set_defaults(run=_without_arguments(command))
     secrets = commands.add_parser("secrets", help="look after the keys of the secrets at rest")
     below = secrets.add_subparsers(required=True, metavar="COMMAND")
     text = "bring every secret at rest under the first key; makes a new key where SECRET_KEYS is not set"
-    below.add_parser("rotate", help=text, description=text).set_defaults(command=_rotate)
+    below.add_parser("rotate", help=text, description=text).set_defaults(run=_without_arguments(_rotate))
+    _add_adopt(commands)
     return parser
+
+
+def _add_adopt(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "show what would come over from the database FILE of the original application, and with --apply take it"
+    parser = commands.add_parser("adopt", help=text, description=text)
+    parser.add_argument("file", metavar="FILE", type=Path)
+    parser.add_argument("--apply", action="store_true", help="take over what is shown; without it nothing changes")
+    parser.add_argument(
+        "--admin-means-everyone",
+        action="store_true",
+        help='assign connections of ["admin"], which the original showed to all, to all present users of WUZAPI',
+    )
+
+    parser.set_defaults(run=_adopt)
+
+
+def _without_arguments(command: Command) -> Run:
+    return lambda settings, _: command(settings)
+
+
+def _adopt(settings: Settings, chosen: argparse.Namespace) -> int:
+    return adopt.run(settings, chosen.file, apply=chosen.apply, everyone=chosen.admin_means_everyone)
 
 
 def _serve(settings: Settings) -> int:

@@ -1,7 +1,7 @@
 """What the server is made of: everything is opened here, in order, and closed in the opposite one."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -84,6 +84,17 @@ def open_secrets(settings: Settings, database: Database) -> SecretBox:
     return open_box(database, keys, settings.sqlite_db_path.absolute().parent)
 
 
+def sqlite_folder(settings: Settings, pool: Executor) -> SqliteFolder:
+    """Where SQLite sources may lie; the service's own files are none."""
+    return SqliteFolder(
+        settings.sqlite_sources_dir,
+        _never_sources(settings),
+        pool,
+        settings.sql_timeout,
+        settings.slow_query_ms / 1000,
+    )
+
+
 @asynccontextmanager
 async def wire(settings: Settings, _metrics: Metrics) -> AsyncIterator[Parts]:
     """Opens everything that the server needs, and closes it afterwards in the opposite order."""
@@ -101,14 +112,9 @@ async def wire(settings: Settings, _metrics: Metrics) -> AsyncIterator[Parts]:
         store = ConnectionStore(database, box, now_utc)
         requests = IdempotencyStore(database, box, now_utc)
         once = Once(database, requests)
-        folder = SqliteFolder(
-            settings.sqlite_sources_dir,
-            _never_sources(settings),
-            pool,
-            settings.sql_timeout,
-            settings.slow_query_ms / 1000,
+        sources = Sources(
+            {ConnectionType.SQLITE: SqliteEngine(sqlite_folder(settings, pool))}, partial(store.get, secrets=True)
         )
-        sources = Sources({ConnectionType.SQLITE: SqliteEngine(folder)}, partial(store.get, secrets=True))
         sweeper = Sweeper(database, store, requests, now_utc)
         sweeper.start()
         try:

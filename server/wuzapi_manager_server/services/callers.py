@@ -94,7 +94,7 @@ class Callers:
 
     async def _ask(self, digest: bytes, token: str, deadline: Deadline) -> WuzapiUser | None:
         if self._wuzapi is None:
-            raise _not_configured()
+            raise no_wuzapi()
         wait = deadline.cap(_LONGEST_QUESTION)
         question = self._running.get(digest)
         if question is None:
@@ -139,7 +139,8 @@ def _invalid_token() -> InvalidToken:
     )
 
 
-def _not_configured() -> WuzapiError:
+def no_wuzapi() -> WuzapiError:
+    """The error where WUZAPI is needed and its address is not set."""
     return WuzapiError(
         Code.FAILED_PRECONDITION,
         Text(

@@ -85,6 +85,26 @@ class Wuzapi:
             return WuzapiUser(id="", name="", jid="")
         raise _bad_answer()
 
+    async def user_ids(self, admin_token: str, deadline: Deadline) -> list[str]:
+        """The ids of all users, by `GET /admin/users`; errors as in `session_status`.
+
+        WuzapiError FAILED_PRECONDITION where WUZAPI does not take the administrator's token.
+        """
+        answer = await self._get("/admin/users", {"authorization": admin_token}, deadline)
+        if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            raise WuzapiError(
+                Code.FAILED_PRECONDITION,
+                Text("WUZAPI refuses the administrator's token", "O WUZAPI recusou o token de administrador"),
+                suggestion=Text(
+                    "Set WUZAPI_ADMIN_TOKEN to the one that WUZAPI runs with",
+                    "Defina WUZAPI_ADMIN_TOKEN com o mesmo valor usado pelo WUZAPI",
+                ),
+            )
+        users = _object(answer.body).get("data")
+        if answer.status != HTTPStatus.OK or not isinstance(users, list | None):
+            raise _bad_answer()
+        return [str(user["id"]) for user in users or () if isinstance(user, dict) and user.get("id")]
+
     async def close(self) -> None:
         """Closes the connections. Calls under way end with WuzapiUnreachable."""
         await self._client.aclose()

@@ -1,0 +1,100 @@
+"""`wuzapi-manager adopt FILE`: shows what would come over, and with `--apply` takes it over."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from wuzapi_manager_server.domain.adoption import Adopted
+from wuzapi_manager_server.domain.connection import Source, Sqlite
+from wuzapi_manager_server.domain.deadline import Deadline
+from wuzapi_manager_server.errors import Text
+from wuzapi_manager_server.services.adopt import Plan, adopt, planned
+from wuzapi_manager_server.services.callers import no_wuzapi
+from wuzapi_manager_server.settings import Settings
+from wuzapi_manager_server.storage.branding import BrandingStore
+from wuzapi_manager_server.storage.connections import ConnectionStore
+from wuzapi_manager_server.storage.metadata import MetadataStore
+from wuzapi_manager_server.storage.models import now_utc
+from wuzapi_manager_server.storage.original import read_original
+from wuzapi_manager_server.storage.secret_keys import load_admin_token
+from wuzapi_manager_server.upstreams.wuzapi import Wuzapi
+from wuzapi_manager_server.wiring import open_database, open_secrets, sqlite_folder
+
+Say = Callable[[str], None]
+
+
+def run(settings: Settings, file: Path, *, apply: bool, everyone: bool, say: Say = print) -> int:
+    """Tells what comes over and what stays behind and why; does it only when told to `apply`. Gives the exit code.
+
+    `everyone`: connections that the original showed to all users are assigned to all whom WUZAPI has now.
+    """
+    return asyncio.run(_run(settings, file, apply=apply, everyone=everyone, say=say))
+
+
+async def _run(settings: Settings, file: Path, *, apply: bool, everyone: bool, say: Say) -> int:
+    original = read_original(file)
+    database = open_database(settings)
+    try:
+        box = open_secrets(settings, database)
+        metadata = MetadataStore(database, now_utc)
+        with ThreadPoolExecutor(1) as pool:
+            folder = sqlite_folder(settings, pool)
+
+            def refuses(source: Source) -> Text | None:
+                return folder.check(source.database) if isinstance(source, Sqlite) else None
+
+            users = partial(_all_users, settings) if everyone else None
+            plan = await planned(original, file.name, refuses, metadata, users)
+        for line in _told(plan):
+            say(line)
+        if not apply:
+            say("Nothing was changed. Stop the original, then run this again with --apply.")
+            return 0
+        stores = ConnectionStore(database, box, now_utc), BrandingStore(database, now_utc)
+        made = await adopt(plan, database, *stores, metadata)
+        for connection in made:
+            say(f"made connection {connection.id} {connection.name!r}")
+        say(f"Done: {len(made)} connections. Try each with TestConnection; {file.name} is as it was.")
+        return 0
+    finally:
+        await database.close()
+
+
+async def _all_users(settings: Settings) -> list[str]:
+    """The ids of all users of WUZAPI."""
+    given = settings.wuzapi_admin_token
+    token, _ = load_admin_token(given.get_secret_value() if given else None, settings.sqlite_db_path.absolute().parent)
+    if not settings.wuzapi_base_url:
+        raise no_wuzapi()
+    wuzapi = Wuzapi(settings.wuzapi_base_url, settings.request_timeout)
+    try:
+        return await wuzapi.user_ids(token, Deadline.after(settings.request_timeout))
+    finally:
+        await wuzapi.close()
+
+
+def _told(plan: Plan) -> Iterator[str]:
+    yield f"Comes over: {len(plan.comes)} connections"
+    for each in plan.comes:
+        yield from _adopted(each)
+    if plan.branding is not None:
+        yield f"  branding of {plan.branding.app_name!r}"
+        yield from (f"      note: {note}" for note in plan.branding_notes)
+    if plan.metadata:
+        yield f"  {len(plan.metadata)} metadata values: {', '.join(key for key, _ in plan.metadata)}"
+    if plan.stays or plan.metadata_notes:
+        yield "Stays behind:"
+    for each in plan.stays:
+        yield f"  {each.label}: {'; '.join(each.notes)}"
+    yield from (f"  metadata {note}" for note in plan.metadata_notes)
+
+
+def _adopted(each: Adopted) -> Iterator[str]:
+    connection = each.connection
+    if connection is None:
+        return
+    users, mappings = len(connection.assigned_users), len(connection.field_mappings)
+    yield f"  {each.label}: {users} users, {mappings} field mappings, link field {connection.user_link_field!r}"
+    yield from (f"      note: {note}" for note in each.notes)

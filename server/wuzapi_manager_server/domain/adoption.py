@@ -1,0 +1,180 @@
+"""What a row of the original application's database becomes here, or why it becomes nothing.
+
+Facts about its columns are those of databases found in the field; its documents differ in places. Texts are for the
+operator's terminal, and hold no secret.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from wuzapi_manager_server.domain.adopted_mappings import mappings_of
+from wuzapi_manager_server.domain.branding import DEFAULT_APP_NAME, Branding
+from wuzapi_manager_server.domain.branding_rules import kept
+from wuzapi_manager_server.domain.connection import (
+    Connection,
+    ConnectionStatus,
+    Mysql,
+    Nocodb,
+    Postgresql,
+    Source,
+    Sqlite,
+    TlsMode,
+)
+from wuzapi_manager_server.domain.connection_rules import violations_of
+from wuzapi_manager_server.domain.table import Json
+from wuzapi_manager_server.errors import InvalidInput
+
+Record = Mapping[str, object]
+
+EVERYONE = "admin"
+"""In the original a user of this name among the assigned ones means every user."""
+
+_OWN_FILE = "wuzapi.db"
+_POSTGRESQL_PORT, _MYSQL_PORT = 5_432, 3_306
+_LINK_FIELDS = {"SQLITE": "ChatWootToken", "NOCODB": "ChatWootToken", "MYSQL": "user_token", "POSTGRESQL": "user_token"}
+_BRANDING = (
+    "app_name",
+    "logo_url",
+    "primary_color",
+    "secondary_color",
+    "custom_home_html",
+    "support_phone",
+    "og_image_url",
+)
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """One thing of the original: what it becomes (None where it stays behind), and what the operator should know."""
+
+    label: str
+    connection: Connection | None = None
+    everyone: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def connection_of(row: Record, file_name: str) -> Adopted:
+    """What a row of `database_connections` becomes; `file_name` is that of the database it stands in."""
+    name = _text(row, "name")
+    kind = _text(row, "type").upper()
+    kind = "POSTGRESQL" if kind == "POSTGRES" else kind
+    label = f"connection {row.get('id')} {name!r} ({kind or 'no type'})"
+    if kind not in _LINK_FIELDS:
+        return Adopted(label, notes=("this service has no source of that type",))
+    if kind == "SQLITE" and PurePath(_text(row, "database_name").replace("\\", "/")).name in {_OWN_FILE, file_name}:
+        return Adopted(label, notes=("it shows the application's own tables, with the passwords in them",))
+    link_field = _text(row, "user_link_field") or _LINK_FIELDS[kind]
+    mapped = mappings_of(row.get("field_mappings"), link_field)
+    users, everyone, about_users = _users(row.get("assigned_users"))
+    view, about_view = _view(row)
+    status, about_status = _status(row)
+    connection = Connection(
+        name=name,
+        source=_source(kind, row),
+        status=status,
+        assigned_users=users,
+        user_link_field=link_field,
+        field_mappings=mapped.mappings,
+        view_configuration=view,
+    )
+    notes = (*about_users, *mapped.notes, *about_view, *about_status, *_about_port(kind, row))
+    wrong = tuple(f"{violation.field} {violation.text.en}" for violation in violations_of(connection))
+    if wrong:
+        return Adopted(label, notes=wrong)
+    return Adopted(label, connection, everyone, notes)
+
+
+def branding_of(row: Record) -> tuple[Branding, tuple[str, ...]]:
+    """The branding of a row, without what is not valid here, which the notes name."""
+    given = {field: _text(row, field) for field in _BRANDING}
+    try:
+        return kept(_branding(given)), ()
+    except InvalidInput as error:
+        notes = tuple(f"{violation.field} {violation.text.en}" for violation in error.violations)
+        bad = {violation.field.removeprefix("branding.") for violation in error.violations}
+        return kept(_branding({field: "" if field in bad else value for field, value in given.items()})), notes
+
+
+def _branding(given: Mapping[str, str]) -> Branding:
+    return Branding(
+        app_name=given["app_name"] or DEFAULT_APP_NAME,
+        logo_url=given["logo_url"],
+        primary_color=given["primary_color"],
+        secondary_color=given["secondary_color"],
+        custom_home_html=given["custom_home_html"],
+        support_phone=given["support_phone"],
+        og_image_url=given["og_image_url"],
+    )
+
+
+def _source(kind: str, row: Record) -> Source:
+    database, table = _text(row, "database_name"), _text(row, "table_name")
+    if kind == "SQLITE":
+        return Sqlite(database, table)
+    if kind == "NOCODB":
+        secret = _text(row, "nocodb_token") or _text(row, "password")
+        project = _text(row, "nocodb_project_id") or database
+        return Nocodb(_text(row, "host").rstrip("/"), project, _text(row, "nocodb_table_id") or table, secret)
+    port = row.get("port")
+    return (Mysql if kind == "MYSQL" else Postgresql)(
+        host=_text(row, "host"),
+        port=port if isinstance(port, int) else int(str(port)) if str(port).isdecimal() else 0,
+        database=database,
+        username=_text(row, "username"),
+        table_name=table,
+        tls_mode=TlsMode.PREFER,
+        secret=_text(row, "password", strip=False),
+    )
+
+
+def _about_port(kind: str, row: Record) -> tuple[str, ...]:
+    if kind == "MYSQL" and str(row.get("port")) == str(_POSTGRESQL_PORT):
+        # The original's default for every type.
+        return (f"its port is {_POSTGRESQL_PORT}, PostgreSQL's: MySQL's own is {_MYSQL_PORT}",)
+    return ()
+
+
+def _users(raw: object) -> tuple[tuple[str, ...], bool, tuple[str, ...]]:
+    """The assigned users, whether `admin` is among them, and notes."""
+    try:
+        found = json.loads(raw) if isinstance(raw, str) and raw.strip() else []
+    except (json.JSONDecodeError, RecursionError):
+        return (), False, ("its assigned users are no JSON and stay behind: assign them anew",)
+    items = found if isinstance(found, list) else [found]
+    texts = [str(item).strip() for item in items if isinstance(item, str | int) and not isinstance(item, bool)]
+    users = tuple(dict.fromkeys(text for text in texts if text and text != EVERYONE))
+    notes = (
+        (f"{len(items) - len(texts)} assigned users are no texts and stay behind",) if len(texts) < len(items) else ()
+    )
+    return users, EVERYONE in texts, notes
+
+
+def _view(row: Record) -> tuple[Mapping[str, Json], tuple[str, ...]]:
+    raw, mode = _text(row, "view_configuration"), _text(row, "default_view_mode")
+    view: dict[str, Json] = {}
+    notes: tuple[str, ...] = ()
+    if raw not in {"", "null", "undefined"}:
+        try:
+            found = json.loads(raw)
+        except (json.JSONDecodeError, RecursionError):
+            found = None
+        if isinstance(found, dict):
+            view = found
+        else:
+            notes = ("its view configuration is no JSON object and stays behind",)
+    return {**view, "defaultViewMode": mode} if mode else view, notes
+
+
+def _status(row: Record) -> tuple[ConnectionStatus, tuple[str, ...]]:
+    text = _text(row, "status").upper()
+    if text in ConnectionStatus.__members__:
+        return ConnectionStatus(text), ()
+    return ConnectionStatus.INACTIVE, (f"its status {text.lower()!r} is none of this service",) if text else ()
+
+
+def _text(row: Record, column: str, *, strip: bool = True) -> str:
+    value = row.get(column)
+    text = "" if value is None else str(value)
+    return text.strip() if strip else text

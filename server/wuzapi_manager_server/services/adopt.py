@@ -1,0 +1,127 @@
+"""Takes over the database of the Node.js application that this service replaces: a plan first, then the deed."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from wuzapi_manager_server.domain.adoption import Adopted, branding_of, connection_of
+from wuzapi_manager_server.domain.branding import Branding
+from wuzapi_manager_server.domain.connection import Connection, Source
+from wuzapi_manager_server.domain.connection_rules import violations_of
+from wuzapi_manager_server.errors import AlreadyExists, Text
+from wuzapi_manager_server.storage.branding import BrandingStore
+from wuzapi_manager_server.storage.connections import ConnectionStore
+from wuzapi_manager_server.storage.database import Database
+from wuzapi_manager_server.storage.metadata import MetadataStore
+from wuzapi_manager_server.storage.original import Original
+
+Refuses = Callable[[Source], Text | None]
+Everyone = Callable[[], Awaitable[Sequence[str]]]
+
+ADOPTED = "system.adopted."
+"""The beginning of the metadata key that tells that a file was adopted; its SHA-256 ends it."""
+
+_OWN_KEYS = ("schema_version",)
+_MAX_KEY, _MAX_VALUE = 255, 65_536
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What comes over and what stays behind, with notes on each."""
+
+    comes: tuple[Adopted, ...]
+    stays: tuple[Adopted, ...]
+    branding: Branding | None
+    branding_notes: tuple[str, ...]
+    metadata: tuple[tuple[str, str], ...]
+    metadata_notes: tuple[str, ...]
+    sha256: str
+
+
+async def planned(
+    original: Original, file_name: str, refuses: Refuses, metadata: MetadataStore, everyone: Everyone | None
+) -> Plan:
+    """What adopting would do; changes nothing.
+
+    `refuses` says why a source may not lie where it does. `everyone` gives all users, for connections that the
+    original showed to all; without it they come over for the users that they name, or for nobody.
+    """
+    all_users = tuple(await everyone()) if everyone else None
+    adopted = [_judged(connection_of(row, file_name), refuses, all_users) for row in original.connections]
+    branding, about_branding = branding_of(original.branding) if original.branding else (None, ())
+    values, about_metadata = _metadata(original, metadata)
+    return Plan(
+        comes=tuple(each for each in adopted if each.connection is not None),
+        stays=tuple(each for each in adopted if each.connection is None),
+        branding=branding,
+        branding_notes=about_branding,
+        metadata=values,
+        metadata_notes=about_metadata,
+        sha256=original.sha256,
+    )
+
+
+async def adopt(
+    plan: Plan, database: Database, connections: ConnectionStore, brandings: BrandingStore, metadata: MetadataStore
+) -> list[Connection]:
+    """Does what was planned, all or nothing, and gives the connections made, in order.
+
+    AlreadyExists where the same file was adopted before.
+    """
+
+    def work() -> list[Connection]:
+        mark = ADOPTED + plan.sha256
+        before = metadata.get(mark)
+        if before is not None:
+            raise AlreadyExists(
+                Text(
+                    f"This file was adopted before, at {before.create_time:%Y-%m-%d %H:%M} UTC",
+                    f"Este arquivo já foi adotado em {before.create_time:%d/%m/%Y %H:%M} UTC",
+                ),
+                suggestion=Text("Nothing is left to do", "Não há nada a fazer"),
+            )
+        made = [connections.create(each.connection) for each in plan.comes if each.connection is not None]
+        if plan.branding is not None:
+            brandings.add(plan.branding, None)
+        for key, value in plan.metadata:
+            metadata.set(key, value)
+        metadata.set(mark, str(len(made)))
+        return made
+
+    return await database.write(partial(work))
+
+
+def _judged(adopted: Adopted, refuses: Refuses, all_users: tuple[str, ...] | None) -> Adopted:
+    connection = adopted.connection
+    if connection is None:
+        return adopted
+    refusal = refuses(connection.source)
+    if refusal is not None:
+        return Adopted(adopted.label, notes=(refusal.en,))
+    if not adopted.everyone:
+        return adopted
+    if all_users is None:
+        note = "it was shown to every user: now only to those that it names (--admin-means-everyone assigns all)"
+        return replace(adopted, notes=(*adopted.notes, note))
+    everyone = tuple(dict.fromkeys((*connection.assigned_users, *all_users)))
+    shown = replace(connection, assigned_users=everyone)
+    wrong = tuple(f"{violation.field} {violation.text.en}" for violation in violations_of(shown))
+    if wrong:
+        return Adopted(adopted.label, notes=wrong)
+    return replace(adopted, connection=shown, notes=(*adopted.notes, f"all {len(all_users)} users of WUZAPI get it"))
+
+
+def _metadata(original: Original, metadata: MetadataStore) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    comes: dict[str, str] = {}
+    notes: list[str] = []
+    for row in original.metadata:
+        key, value = str(row.get("key") or ""), str(row.get("value") or "")
+        if key in _OWN_KEYS or key.startswith("system."):
+            notes.append(f"{key!r} is the original's own and stays behind")
+        elif not 0 < len(key) <= _MAX_KEY or not key.isprintable() or len(value.encode()) > _MAX_VALUE:
+            notes.append(f"{key[:40]!r} is too long or not printable and stays behind")
+        elif metadata.get(key) is not None:
+            notes.append(f"{key!r} is set here already and stays as it is")
+        else:
+            comes[key] = value
+    return tuple(comes.items()), tuple(notes)

@@ -1,0 +1,103 @@
+"""Reads the database of the Node.js application that this service replaces. The file itself is left as it is."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from errno import ENOSPC
+from hashlib import file_digest
+from pathlib import Path
+
+import apsw
+
+from wuzapi_manager_server.errors import DatabaseError, Text
+from wuzapi_manager_server.storage import faults
+
+MAX_ROWS = 100_000
+Record = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Original:
+    """What the file holds: raw rows by column name, whatever columns its version has. `branding` is the newest row."""
+
+    sha256: str
+    connections: tuple[Record, ...]
+    branding: Record | None
+    metadata: tuple[Record, ...]
+
+
+def read_original(file: Path) -> Original:
+    """Reads a copy, so that the file, and what SQLite keeps beside it, stay untouched.
+
+    DatabaseError where it is no such database, cannot be read or is damaged, as a copy taken while the application
+    writes may be.
+    """
+    try:
+        with _copy(file) as copy, closing(apsw.Connection(str(copy))) as database:
+            return _read(database, _digest(file))
+    except OSError as error:
+        if error.errno == ENOSPC:
+            raise faults.of_system(error) from error
+        raise faults.refused(
+            "The file cannot be read",
+            "O arquivo não pode ser lido",
+            suggestion=Text("Check that it is there and may be read", "Verifique se ele existe e pode ser lido"),
+        ) from error
+    except apsw.NotADBError:
+        raise _foreign("is no SQLite database", "não é um banco SQLite") from None
+    except apsw.Error as error:
+        raise faults.translated(error) from error
+
+
+@contextmanager
+def _copy(file: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="wuzapi-manager-adopt-") as folder:
+        copy = Path(folder) / "original.db"
+        shutil.copyfile(file, copy)
+        log = file.with_name(file.name + "-wal")
+        if log.exists():
+            shutil.copyfile(log, copy.with_name(copy.name + "-wal"))
+        yield copy
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return file_digest(opened, "sha256").hexdigest()
+
+
+def _read(database: apsw.Connection, sha256: str) -> Original:
+    if database.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]:
+        raise faults.refused(
+            "The file is damaged, or was written while it was read",
+            "O arquivo está danificado ou foi gravado durante a leitura",
+            suggestion=Text("Stop the application and try again", "Pare a aplicação e tente novamente"),
+        )
+    names = {str(name).lower() for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if "database_connections" not in names:
+        raise _foreign(
+            "has no table database_connections: it is no database of the original application",
+            "não tem a tabela database_connections: não é um banco da aplicação original",
+        )
+    branding = _rows(database, "branding_config", "id DESC", 1) if "branding_config" in names else ()
+    metadata = _rows(database, "system_metadata", "key") if "system_metadata" in names else ()
+    return Original(
+        sha256=sha256,
+        connections=_rows(database, "database_connections", "id"),
+        branding=branding[0] if branding else None,
+        metadata=metadata,
+    )
+
+
+def _rows(database: apsw.Connection, table: str, order: str, limit: int = MAX_ROWS) -> tuple[Record, ...]:
+    cursor = database.execute(f"SELECT * FROM {table} ORDER BY {order} LIMIT {limit}")  # noqa: S608 - our own words
+    return tuple(dict(zip((name.lower() for name, *_ in cursor.get_description()), row, strict=True)) for row in cursor)
+
+
+def _foreign(en: str, pt: str) -> DatabaseError:
+    return faults.refused(
+        f"The file {en}",
+        f"O arquivo {pt}",
+        suggestion=Text("Name the database file of the original", "Informe o arquivo de banco da aplicação original"),
+    )

@@ -1,0 +1,172 @@
+"""`wuzapi-manager adopt` as an operator runs it, and what the server shows of what came over."""
+
+import hashlib
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.contract.server import ADMIN_TOKEN, World, world_in
+from tests.fakes.wuzapi import FakeWuzapi
+from tests.integration.adopt.original import NOCODB, OWN_TABLES, POSTGRES, SECRETS, write
+from wuzapi_manager.v1 import branding_pb2 as branding
+from wuzapi_manager.v1 import connection_pb2 as connections
+from wuzapi_manager_server.settings import Settings
+
+LEADS: dict[str, object] = {"name": "Leads", "type": "SQLITE", "database_name": "leads.db", "table_name": "leads"}
+BRANDING = [{"app_name": "Old"}, {"app_name": "Loja São João", "primary_color": "#a0b1c2", "logo_url": "javascript:x"}]
+METADATA = {"schema_version": "2", "install_id": "abc", "system.adopted.x": "1"}
+
+
+@pytest.fixture
+def original(tmp_path: Path) -> Path:
+    return write(tmp_path / "original.db", [OWN_TABLES, NOCODB, POSTGRES, LEADS], BRANDING, METADATA)
+
+
+def adopt(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command on a service whose data lies in `folder`."""
+    inherited = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
+    environment = {
+        "SQLITE_DB_PATH": str(folder / "data" / "wuzapi.db"),
+        "SQLITE_SOURCES_DIR": str(folder / "sources"),
+        "WUZAPI_ADMIN_TOKEN": ADMIN_TOKEN,
+        **settings,
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "wuzapi_manager_server", "adopt", *arguments],
+        env=inherited | environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def every_connection(world: World) -> dict[str, connections.Connection]:
+    """The connections that the administrator sees, by name."""
+    listed = world.admin.connections.ListConnections(connections.ListConnectionsRequest())
+    return {each.name: each for each in listed.connections}
+
+
+def test_a_dry_run_tells_and_changes_nothing(original: Path, tmp_path: Path) -> None:
+    """Without --apply it says what comes over and what stays behind and why; no connection is made."""
+    done = adopt(tmp_path, str(original))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Comes over: 3 connections" in done.stdout
+    assert "connection 1 'Banco Principal SQLite' (SQLITE): it shows the application's own tables" in done.stdout
+    assert "'schema_version' is the original's own" in done.stdout
+    assert "Nothing was changed" in done.stdout
+    assert not any(secret in done.stdout for secret in SECRETS)
+    with world_in(tmp_path) as world:
+        assert every_connection(world) == {}
+        assert world.public.branding.GetBranding(branding.GetBrandingRequest()).branding.app_name == "WUZAPI"
+
+
+def test_applied_it_is_served(original: Path, tmp_path: Path) -> None:
+    """Connections, users, mappings, views, branding and metadata are there, secrets are kept and encrypted."""
+    done = adopt(tmp_path, str(original), "--apply")
+    assert (done.returncode, done.stderr) == (0, "")
+    with world_in(tmp_path) as world:
+        found = every_connection(world)
+        assert set(found) == {"Clientes", "Pedidos", "Leads"}
+        assert list(found["Clientes"].assigned_users) == ["7", SECRETS[2]]
+        assert found["Clientes"].nocodb.has_token
+        assert [mapping.column for mapping in found["Clientes"].field_mappings] == ["nome", "codigo", "cep"]
+        assert found["Clientes"].view_configuration["defaultViewMode"] == "kanban"
+        assert list(found["Pedidos"].assigned_users) == ["a1b2"]
+        assert found["Pedidos"].postgresql.has_password
+        shown = world.public.branding.GetBranding(branding.GetBrandingRequest()).branding
+        assert (shown.app_name, shown.primary_color, shown.logo_url) == ("Loja São João", "#A0B1C2", "")
+    kept = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir() if path.name.startswith("wuzapi.db"))
+    assert not any(secret.encode() in kept for secret in SECRETS)
+
+
+def test_the_same_file_is_taken_once(original: Path, tmp_path: Path) -> None:
+    """A second --apply says when it was done, and makes nothing twice."""
+    assert adopt(tmp_path, str(original), "--apply").returncode == 0
+    again = adopt(tmp_path, str(original), "--apply")
+    assert again.returncode == 1
+    assert again.stderr.startswith("This file was adopted before, at ")
+    with world_in(tmp_path) as world:
+        assert len(every_connection(world)) == 3
+
+
+def test_admin_means_everyone_when_said_so(original: Path, tmp_path: Path) -> None:
+    """Then all users that WUZAPI has are assigned to what the original showed to all."""
+    with FakeWuzapi(admin_token=ADMIN_TOKEN) as wuzapi:
+        ids = {wuzapi.add_user(name, f"token-of-{name}") for name in ("ana", "bia")}
+        done = adopt(tmp_path, str(original), "--apply", "--admin-means-everyone", WUZAPI_BASE_URL=wuzapi.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    with world_in(tmp_path) as world:
+        assert set(every_connection(world)["Pedidos"].assigned_users) == {"a1b2", *ids}
+        assert list(every_connection(world)["Clientes"].assigned_users) == ["7", SECRETS[2]]
+
+
+def test_admin_means_everyone_needs_wuzapi(original: Path, tmp_path: Path) -> None:
+    """Without an address, or with nobody there, it is one sentence, and nothing is taken."""
+    asked = (str(original), "--apply", "--admin-means-everyone")
+    unset = adopt(tmp_path, *asked)
+    assert (unset.returncode, unset.stdout) == (1, "")
+    assert "WUZAPI_BASE_URL" in unset.stderr
+    gone = adopt(tmp_path, *asked, WUZAPI_BASE_URL="http://127.0.0.1:1")
+    assert (gone.returncode, gone.stdout) == (1, "")
+    assert gone.stderr == "WUZAPI cannot be reached. Check that the service is available\n"
+
+
+def test_the_file_is_left_untouched(original: Path, tmp_path: Path) -> None:
+    """Not a byte of it changes and nothing appears beside it, also where the original left a log of writes behind."""
+    folder = tmp_path / "field"
+    folder.mkdir()
+    with closing(sqlite3.connect(original)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        with database:
+            database.execute("UPDATE database_connections SET name = 'Only in the log' WHERE name = 'Leads'")
+        for name in (original.name, f"{original.name}-wal"):
+            (folder / name).write_bytes((tmp_path / name).read_bytes())
+    before = {path.name: hashlib.sha256(path.read_bytes()).digest() for path in folder.iterdir()}
+    assert len(before) == 2
+    done = adopt(tmp_path, str(folder / original.name), "--apply")
+    assert "'Only in the log'" in done.stdout
+    assert {path.name: hashlib.sha256(path.read_bytes()).digest() for path in folder.iterdir()} == before
+
+
+def test_sqlite_files_outside_of_the_folder_stay_behind(tmp_path: Path) -> None:
+    """A SQLite connection that this service could not open is told, not made."""
+    file = write(tmp_path / "original.db", [LEADS | {"database_name": "../../etc/leads.db"}])
+    done = adopt(tmp_path, str(file))
+    assert "Comes over: 0 connections" in done.stdout
+    assert "connection 1 'Leads' (SQLITE): " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "The file cannot be read. Check that it is there"),
+        (b"", "The file has no table database_connections"),
+        (b"no database at all" * 999, "The file is no SQLite database"),
+    ],
+)
+def test_what_is_no_such_database_is_one_sentence(content: bytes | None, said: str, tmp_path: Path) -> None:
+    """A file that is missing, empty or something else ends with exit code 1 and what to do."""
+    file = tmp_path / "x.db"
+    if content is not None:
+        file.write_bytes(content)
+    done = adopt(tmp_path, str(file))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(said)
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_damaged_file_is_refused(original: Path, tmp_path: Path) -> None:
+    """Damage is found before anything is taken from it."""
+    content = bytearray(original.read_bytes())
+    content[4096:4196] = os.urandom(100)
+    original.write_bytes(content)
+    done = adopt(tmp_path, str(original), "--apply")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Stop the application and try again" in done.stderr

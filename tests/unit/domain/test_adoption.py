@@ -1,0 +1,189 @@
+"""What rows of the original application become."""
+
+import json
+
+import pytest
+
+from tests.integration.adopt.original import NOCODB, OWN_TABLES, POSTGRES, SECRETS
+from wuzapi_manager_server.domain.adopted_mappings import mappings_of
+from wuzapi_manager_server.domain.adoption import branding_of, connection_of
+from wuzapi_manager_server.domain.connection import (
+    Connection,
+    ConnectionStatus,
+    Mysql,
+    Nocodb,
+    Postgresql,
+    Sqlite,
+    UserLinkValue,
+)
+from wuzapi_manager_server.domain.mapping import FieldMapping, Validation
+
+
+def adopted(**columns: object) -> Connection:
+    """The connection that a row becomes."""
+    made = connection_of(columns, "original.db").connection
+    assert made is not None
+    return made
+
+
+def test_nocodb_row_falls_back_to_the_general_columns() -> None:
+    """Token, project and table come from password, database and table name where their own columns are empty."""
+    made = adopted(**NOCODB)
+    assert made.source == Nocodb("https://nocodb.example.com", "p_base", "m_table", SECRETS[0])
+    assert made.user_link_field == "ChatWootToken"
+    assert made.user_link_value is UserLinkValue.TOKEN
+    assert made.status is ConnectionStatus.CONNECTED
+    own = {"nocodb_token": "own", "nocodb_project_id": "p2", "nocodb_table_id": "t2"}
+    assert adopted(**NOCODB | own).source == Nocodb("https://nocodb.example.com", "p2", "t2", "own")
+
+
+def test_users_are_trimmed_texts_each_once() -> None:
+    """Numbers and padded texts are users; the same user counts once."""
+    assert adopted(**NOCODB).assigned_users == ("7", SECRETS[2])
+
+
+def test_admin_among_users_is_nobody() -> None:
+    """The word that meant every user assigns nobody, and is told."""
+    found = connection_of(POSTGRES, "original.db")
+    assert found.everyone
+    assert found.connection is not None
+    assert found.connection.assigned_users == ("a1b2",)
+
+
+@pytest.mark.parametrize("users", ["", "null", "not json", "{}", "[null, true, [1]]", None])
+def test_odd_users_are_nobody(users: str | None) -> None:
+    """What is no list of texts or numbers assigns nobody."""
+    assert adopted(**NOCODB | {"assigned_users": users}).assigned_users == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "link", "source"),
+    [("POSTGRES", "user_token", Postgresql), ("postgresql", "user_token", Postgresql), ("MYSQL", "user_token", Mysql)],
+)
+def test_sql_servers(kind: str, link: str, source: type) -> None:
+    """Both names of PostgreSQL count, and the default link field is that of the type."""
+    made = adopted(**POSTGRES | {"type": kind})
+    assert isinstance(made.source, source)
+    assert made.user_link_field == link
+    assert made.source.secret == SECRETS[1]
+
+
+def test_mysql_with_the_default_port_is_told() -> None:
+    """5432 is what the original put where nobody chose a port."""
+    assert any("3306" in note for note in connection_of(POSTGRES | {"type": "MYSQL", "port": 5432}, "x.db").notes)
+
+
+@pytest.mark.parametrize("database", ["wuzapi.db", "./data/wuzapi.db", "C:\\app\\wuzapi.db", "copy.db", "/x/copy.db"])
+def test_the_application_s_own_tables_stay_behind(database: str) -> None:
+    """The row that shows the application's own tables never becomes a connection, whatever its path or table."""
+    row = OWN_TABLES | {"database_name": database, "table_name": "anything"}
+    found = connection_of(row, "copy.db")
+    assert found.connection is None
+    assert "passwords" in found.notes[0]
+
+
+def test_another_sqlite_row_comes_over() -> None:
+    """Any other file is a source."""
+    assert adopted(**OWN_TABLES | {"database_name": "leads.db", "table_name": "leads"}).source == Sqlite(
+        "leads.db", "leads"
+    )
+
+
+def test_unknown_types_stay_behind() -> None:
+    """There is no source for the original's API rows."""
+    assert connection_of(NOCODB | {"type": "API"}, "x.db").connection is None
+
+
+def test_what_is_not_valid_here_stays_behind_with_its_reasons() -> None:
+    """Every violation is told; a masked secret is one."""
+    found = connection_of(NOCODB | {"host": "javascript:x", "password": "********", "name": ""}, "x.db")
+    assert found.connection is None
+    assert [note.split()[0] for note in found.notes] == ["name", "nocodb.host", "nocodb.token"]
+
+
+def test_no_secret_is_in_what_is_told() -> None:
+    """Labels and notes hold no password, token or user."""
+    for row in (NOCODB, POSTGRES, NOCODB | {"host": SECRETS[0] * 2, "assigned_users": SECRETS[2]}):
+        found = connection_of(row, "x.db")
+        assert not any(secret in text for secret in SECRETS for text in (found.label, *found.notes))
+
+
+def test_views_come_over() -> None:
+    """The configuration as it is, and the default view beside it."""
+    made = adopted(**NOCODB)
+    assert made.view_configuration == {
+        "kanban": {"enabled": True, "statusField": "etapa"},
+        "defaultViewMode": "kanban",
+    }
+    assert adopted(**NOCODB | {"view_configuration": "[1]", "default_view_mode": None}).view_configuration == {}
+
+
+def test_mappings_of_a_list() -> None:
+    """Columns keep their names; what is void, double or the link field stays behind, and each loss is told."""
+    mapped = mappings_of(NOCODB["field_mappings"], "ChatWootToken")
+    assert mapped.mappings == (
+        FieldMapping(
+            "nome",
+            "nome",
+            "Nome",
+            "text",
+            required=True,
+            helper_text="Como no documento",
+            show_in_card=True,
+            validation=Validation("^[A-Z].*$", min_length=2),
+        ),
+        FieldMapping("codigo", "codigo", "Código", visible=False),
+        FieldMapping("cep", "cep", "CEP"),
+    )
+    told = " ".join(mapped.notes)
+    assert all(part in told for part in ("format of 'nome'", "twice", "link field", "'codigo' cannot be required"))
+    assert "the pattern of 'cep'" in told
+    assert "the min of 'cep'" in told
+
+
+def test_mappings_of_an_object() -> None:
+    """The seed's form: column by field."""
+    assert mappings_of('{"numero": "order_number", "": "x", "y": 3}', "").mappings == (
+        FieldMapping("numero", "order_number"),
+    )
+
+
+@pytest.mark.parametrize("raw", [None, "", " ", "null", "undefined", "3", '"x"', "[1, null]", 7])
+def test_no_mappings(raw: object) -> None:
+    """What holds no mapping means that every column is itself."""
+    assert mappings_of(raw, "") == ((), ())
+
+
+@pytest.mark.parametrize("raw", ["{", "[" * 100_000])
+def test_broken_mappings_are_told(raw: str) -> None:
+    """A text that is no JSON is said to be left behind."""
+    assert mappings_of(raw, "").mappings == ()
+    assert mappings_of(raw, "").notes
+
+
+def test_branding_keeps_what_is_valid() -> None:
+    """A bad colour and a script URL stay behind alone, each with its reason; HTML is sanitized."""
+    row = {
+        "app_name": "Loja São João",
+        "logo_url": "javascript:alert(1)",
+        "primary_color": "#a0b1c2",
+        "secondary_color": "red",
+        "custom_home_html": "<p onclick='x()'>Oi</p><script>x()</script>",
+        "support_phone": None,
+    }
+    made, notes = branding_of(row)
+    assert (made.app_name, made.logo_url, made.primary_color, made.secondary_color) == (
+        "Loja São João",
+        "",
+        "#A0B1C2",
+        "",
+    )
+    assert made.custom_home_html == "<p>Oi</p>"
+    assert [note.split()[0] for note in notes] == ["branding.logo_url", "branding.secondary_color"]
+
+
+def test_values_of_any_kind_are_survived() -> None:
+    """Columns of any kind of value are read as texts, never crashed on."""
+    row: dict[str, object] = dict.fromkeys([*NOCODB, "username", "port"], 3.5)
+    assert connection_of(row | {"type": b"x"}, "x.db").connection is None
+    assert connection_of(row | {"type": "MYSQL", "assigned_users": json.dumps({"a": 1})}, "x.db").connection
