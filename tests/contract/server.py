@@ -46,6 +46,8 @@ class World:
                 identity or f"{number:032x}", f"user {number}", token, State.LOGGED_IN, jid or f"5581{number:09}@s.net"
             )
             self.wuzapi.users[known.id] = known
+        assert identity in {"", known.id}, "another test knows the user of that token by another identity"
+        assert jid in {"", known.jid}, "another test knows the user of that token by another jid"
         return Caller(self.channel, {"token": token}, identity=known.id, jid=known.jid)
 
     def calling(self, metadata: Mapping[str, str]) -> Caller:
