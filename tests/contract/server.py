@@ -45,6 +45,7 @@ class World:
             known = FakeUser(
                 identity or f"{number:032x}", f"user {number}", token, State.LOGGED_IN, jid or f"5581{number:09}@s.net"
             )
+            assert known.id not in self.wuzapi.users, "another test knows another user by that identity"
             self.wuzapi.users[known.id] = known
         assert identity in {"", known.id}, "another test knows the user of that token by another identity"
         assert jid in {"", known.jid}, "another test knows the user of that token by another jid"
