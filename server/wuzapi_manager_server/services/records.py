@@ -155,7 +155,7 @@ class OpenTable:
         passed = _offset(after)
         while limit > 0:
             asked = min(limit, _FETCHED_AT_ONCE)
-            query = Query(self.scope.owner, where, sorts, limit=asked)
+            query = Query(self.scope.owner, where, sorts, limit=asked, table=self.table)
             query = replace(query, after=after) if by_key else replace(query, offset=passed)
             rows = await self.source.fetch(query, deadline)
             for row in rows:

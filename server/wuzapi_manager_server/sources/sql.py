@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from wuzapi_manager_server.domain.table import Cell, Key, Owner, Row, Table
 from wuzapi_manager_server.errors import QueryFailed, Text
 from wuzapi_manager_server.sources import sql_read, sql_write
 from wuzapi_manager_server.sources.base import Change, Guard, Outcome, Query, Where
-from wuzapi_manager_server.sources.sql_table import SqlTable
+from wuzapi_manager_server.sources.sql_table import SqlTable, no_column
 from wuzapi_manager_server.sources.sql_work import Job
 
 T = TypeVar("T")
@@ -73,15 +73,52 @@ class SqlSource(ABC):
         table = self.described(connection, known)
         if known is not None and table.table == known.table:
             table = replace(table, table=known.table)
-        self._known, self._known_at = table, time.monotonic()
+        if table is not known:
+            self._known, self._known_at = table, time.monotonic()
         return table
+
+    def described_since(self) -> float:
+        """Seconds since the description was made."""
+        return time.monotonic() - self._known_at
+
+    def forget(self) -> None:
+        """Lets the next call ask the database for the description."""
+        self._known = None
 
     async def describe(self, deadline: Deadline) -> Table:
         """See RecordSource."""
         known = self._known
-        if known is None or time.monotonic() - self._known_at > DESCRIPTION_LIFE:
+        if known is None or self.described_since() > DESCRIPTION_LIFE:
             known = await self.transaction(lambda connection, _: self._described(connection), deadline)
         return known.table
+
+    def table_steps(self, user_link_field: str, deadline: Deadline) -> dict[str, Callable[[], Awaitable[str]]]:
+        """The steps of `test` that come after the database has answered."""
+
+        async def table() -> str:
+            self.forget()
+            found = await self.describe(deadline)
+            reason = found.capabilities.read_only_reason
+            return f"Table '{found.name}' was found" + (f"; it takes no writes: {reason}" if reason else "")
+
+        async def columns() -> str:
+            found = await self.describe(deadline)
+            return f"{len(found.columns)} columns; primary key: {', '.join(found.primary_key) or 'none'}"
+
+        async def link() -> str:
+            found = await self.describe(deadline)
+            if found.column(user_link_field) is None:
+                raise no_column(user_link_field, found.name)
+            return f"Column '{user_link_field}' was found"
+
+        async def read() -> str:
+            rows = await self.fetch(Query(owner=None, limit=1), deadline)
+            return "A row was read" if rows else "The table is empty"
+
+        steps: dict[str, Callable[[], Awaitable[str]]] = {"table": table, "columns": columns}
+        if user_link_field:
+            steps["user_link_field"] = link
+        return steps | {"read": read}
 
     async def fetch(self, query: Query, deadline: Deadline) -> list[Row]:
         """See RecordSource."""

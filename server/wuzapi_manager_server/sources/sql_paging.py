@@ -26,7 +26,7 @@ class Place(NamedTuple):
 
     def clause(self) -> Element:
         """What goes into ORDER BY."""
-        return self.column.sort.desc() if self.descending else self.column.sort.asc()
+        return self.column.ordered(descending=self.descending)
 
 
 def places(table: SqlTable, order: Sequence[Sort]) -> tuple[Place, ...]:

@@ -39,6 +39,36 @@ def _fetch(connection: sa.Connection, table: SqlTable, query: Query, order: tupl
     return rows
 
 
+class Reading:
+    """The rows of a query, read in lists within one transaction by cursors that the server keeps."""
+
+    def __init__(self, connection: sa.Connection, table: SqlTable, query: Query) -> None:
+        order = places(table, query.order)
+        self._shape = Shape.of(table, order)
+        self._connection = connection
+        self._conditions = scope(table, query.owner, query.where)
+        self._segments: list[Condition] = behind(order, query.after) if query.after else [sa.true()]
+        self._offset = query.offset
+        self._left = query.limit
+        self._result: sa.CursorResult[tuple[object, ...]] | None = None
+
+    def rows(self, size: int) -> list[Row]:
+        """The next rows, about `size`; none only at the end."""
+        while self._left is None or self._left > 0:
+            if self._result is None:
+                if not self._segments:
+                    break
+                statement = self._shape.statement([*self._conditions, self._segments.pop(0)], self._left, self._offset)
+                self._result = self._connection.execute(statement, execution_options={"yield_per": size})
+            raws = self._result.fetchmany(size)
+            if raws:
+                self._left = None if self._left is None else self._left - len(raws)
+                return [self._shape.row(raw) for raw in raws]
+            self._result.close()
+            self._result = None
+        return []
+
+
 def count(connection: sa.Connection, table: SqlTable, owner: Owner | None, where: Where | None) -> int:
     """How many rows match."""
     statement = sa.select(sa.func.count()).select_from(table.element).where(*scope(table, owner, where))
@@ -110,16 +140,7 @@ class Shape:
         self, connection: sa.Connection, conditions: Sequence[Condition], limit: int | None, offset: int
     ) -> list[Row]:
         """The rows that meet all conditions, in order."""
-        statement = (
-            sa.select(*(column.careful if self.careful else column.element for column in self.selected))
-            .select_from(self.table.element)
-            .where(*conditions)
-            .order_by(*(place.clause() for place in self.order))
-        )
-        if limit is not None:
-            statement = statement.limit(limit)
-        if offset:
-            statement = statement.offset(offset)
+        statement = self.statement(conditions, limit, offset)
         try:
             with connection.execute(statement) as result:
                 raws = result.fetchall()
@@ -127,9 +148,24 @@ class Shape:
             if self.careful:
                 raise
             return replace(self, careful=True).rows(connection, conditions, limit, offset)
-        return [self._careful_row(raw) if self.careful else self._row(raw) for raw in raws]
+        return [self._careful_row(raw) if self.careful else self.row(raw) for raw in raws]
 
-    def _row(self, raw: Sequence[object]) -> Row:
+    def statement(
+        self, conditions: Sequence[Condition], limit: int | None, offset: int
+    ) -> sa.Select[tuple[object, ...]]:
+        """What selects the rows that meet all conditions, in order."""
+        statement = (
+            sa.select(*(column.careful if self.careful else column.shown for column in self.selected))
+            .select_from(self.table.element)
+            .where(*conditions)
+            .order_by(*(place.clause() for place in self.order))
+        )
+        if limit is not None:
+            statement = statement.limit(limit)
+        return statement.offset(offset) if offset else statement
+
+    def row(self, raw: Sequence[object]) -> Row:
+        """The row that was selected so."""
         selected = self.selected
         cells = list(raw[: len(self.table.columns)])
         for at, column in self.converted:
@@ -141,4 +177,4 @@ class Shape:
     def _careful_row(self, raw: Sequence[object]) -> Row:
         caught = [column.caught(value) for column, value in zip(self.selected, raw, strict=True)]
         cells = (column.read(value) for column, value in zip(self.table.columns.values(), caught, strict=False))
-        return self._row(caught)._replace(cells=tuple(cells))
+        return self.row(caught)._replace(cells=tuple(cells))

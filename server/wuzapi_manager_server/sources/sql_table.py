@@ -32,9 +32,18 @@ class SqlColumn(ABC):
         self.sort = sort
 
     @property
+    def shown(self) -> Element:
+        """What to select."""
+        return self.element
+
+    @property
     def careful(self) -> Element:
         """What to select where the driver cannot decode a text as it is."""
-        return self.element
+        return self.shown
+
+    def ordered(self, *, descending: bool) -> Element:
+        """What goes into ORDER BY: null stands before every value."""
+        return self.sort.desc() if descending else self.sort.asc()
 
     def caught(self, raw: object) -> object:
         """The raw value that a selection of `careful` stands for."""
@@ -105,6 +114,10 @@ class SqlTable:
         """QueryFailed where the table takes no writes."""
         if self.read_only is not None:
             raise QueryFailed(self.read_only, metadata={"table": self.table.name})
+
+
+class Altered(QueryFailed):
+    """What a statement speaks of is not there, or is not of the type that was described."""
 
 
 def no_table(name: str) -> QueryFailed:

@@ -2,8 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from wuzapi_manager_server.domain.deadline import Deadline, timed_out
@@ -26,12 +27,30 @@ class Job:
         self._lock = threading.Lock()
         self._reason: ServiceError | None = None
         self._committing = False
+        self._interrupt: Callable[[], None] | None = None
+
+    @property
+    def committing(self) -> bool:
+        """Whether the point of no return is behind it."""
+        return self._committing
+
+    def interruptible(self, interrupt: Callable[[], None] | None) -> None:
+        """Has `interrupt` called, from another thread and under a lock, when the work is to end: it must not wait.
+
+        It wakes a thread that waits for a server; None when there is nothing to wake any more.
+        """
+        with self._lock:
+            self._interrupt = interrupt
+            if interrupt is not None and self._reason is not None:
+                interrupt()
 
     def stop(self, reason: ServiceError) -> bool:
         """Asks the work to end with `reason`. False where it is saving its result already and cannot be stopped."""
         with self._lock:
             if not self._committing:
                 self._reason = self._reason or reason
+                if self._interrupt is not None:
+                    self._interrupt()
             return not self._committing
 
     def stopped(self) -> bool:
@@ -64,6 +83,7 @@ class Workers:
         self._executor = executor
         self._slots = asyncio.Semaphore(slots)
         self._writes = asyncio.Semaphore(1)
+        self._kept = asyncio.Semaphore(max(1, slots // 2))
         self._running: dict[asyncio.Future[Any], Job] = {}
         self._closed = False
 
@@ -72,9 +92,28 @@ class Workers:
 
         When the task is cancelled the work is told to stop; what is being saved then is completed.
         """
-        job = Job(deadline)
         gates = [self._writes, self._slots] if write else [self._slots]
         await _enter(gates, deadline)
+        return await self._run(work, deadline, gates)
+
+    @asynccontextmanager
+    async def turn(self, deadline: Deadline) -> AsyncIterator["Turn"]:
+        """A slot, kept for several pieces of work one after another. ConnectionFailed without a turn.
+
+        At most half of the slots are kept at once: short work must not wait for whoever reads slowly.
+        """
+        gates = [self._kept, self._slots]
+        await _enter(gates, deadline)
+        turn = Turn(self)
+        try:
+            yield turn
+        finally:
+            turn.leave(gates)
+
+    async def _run(
+        self, work: Callable[[Job], T], deadline: Deadline, gates: list[asyncio.Semaphore], turn: "Turn | None" = None
+    ) -> T:
+        job = Job(deadline)
         if self._closed:
             _leave(gates)
             raise closed()
@@ -86,6 +125,8 @@ class Workers:
                 raise closed() from error
             raise
         self._running[future] = job
+        if turn is not None:
+            turn.work = future
         future.add_done_callback(lambda _: self._done(future, gates))
         return await _outcome(future, job)
 
@@ -104,6 +145,29 @@ class Workers:
             await asyncio.wait(set(self._running), timeout=LONGEST_WAIT)
 
 
+class Turn:
+    """A slot of Workers that somebody keeps."""
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+        self.work: asyncio.Future[Any] | None = None
+
+    async def run(self, work: Callable[[Job], T], deadline: Deadline) -> T:
+        """See Workers.run. One piece at a time: one that was given up is waited for first."""
+        if self.work is not None and not self.work.done():
+            await asyncio.wait({self.work}, timeout=deadline.cap(LONGEST_WAIT))
+            if not self.work.done():
+                raise busy()
+        return await self._workers._run(work, deadline, [], self)  # noqa: SLF001 - they are one thing in two parts
+
+    def leave(self, gates: list[asyncio.Semaphore]) -> None:
+        """Gives the slot back once the last piece of work has ended."""
+        if self.work is None or self.work.done():
+            _leave(gates)
+        else:
+            self.work.add_done_callback(lambda _: _leave(gates))
+
+
 def _checked(work: Callable[[Job], T], job: Job) -> T:
     job.check()
     return work(job)
@@ -120,13 +184,7 @@ async def _outcome(future: "asyncio.Future[T]", job: Job) -> T:
         job.stop(closed())
         raise
     if not done:
-        raise OutcomeUnknown(
-            Text(
-                "The deadline passed while the change was being saved, and it is not known whether it was",
-                "O prazo terminou durante a gravação, e não se sabe se ela foi concluída",
-            ),
-            suggestion=Text("Read the record before you try again", "Leia o registro antes de tentar novamente"),
-        )
+        raise outcome_unknown()
     return future.result()
 
 
@@ -148,6 +206,17 @@ async def _enter(gates: list[asyncio.Semaphore], deadline: Deadline) -> None:
 def _leave(gates: list[asyncio.Semaphore]) -> None:
     for gate in gates:
         gate.release()
+
+
+def outcome_unknown() -> OutcomeUnknown:
+    """The error for a change that was being saved when the answer stayed out."""
+    return OutcomeUnknown(
+        Text(
+            "No answer came while the change was being saved, and it is not known whether it was",
+            "Não houve resposta durante a gravação, e não se sabe se ela foi concluída",
+        ),
+        suggestion=Text("Read the record before you try again", "Leia o registro antes de tentar novamente"),
+    )
 
 
 def busy() -> ConnectionFailed:

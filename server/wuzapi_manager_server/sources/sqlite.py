@@ -10,9 +10,8 @@ from wuzapi_manager_server.domain.connection import Source, Sqlite
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.table import Capabilities, SourceTables, Step, Table
 from wuzapi_manager_server.errors import Text
-from wuzapi_manager_server.sources.base import Query
 from wuzapi_manager_server.sources.sql import SqlSource
-from wuzapi_manager_server.sources.sql_table import SqlTable, no_column
+from wuzapi_manager_server.sources.sql_table import SqlTable
 from wuzapi_manager_server.sources.sql_work import Job, closed
 from wuzapi_manager_server.sources.sqlite_file import SqliteFile
 from wuzapi_manager_server.sources.sqlite_folder import Located, SqliteFolder
@@ -140,29 +139,7 @@ class SqliteSource(SqlSource):
             count = await self.transaction(lambda connection, _: len(listed(connection)), deadline)
             return f"It is a SQLite database; tables and views: {count}"
 
-        async def table() -> str:
-            found = await self.transaction(lambda connection, _: self._described(connection).table, deadline)
-            reason = found.capabilities.read_only_reason
-            return f"Table '{found.name}' was found" + (f"; it takes no writes: {reason}" if reason else "")
-
-        async def columns() -> str:
-            found = await self.describe(deadline)
-            return f"{len(found.columns)} columns; primary key: {', '.join(found.primary_key) or 'none'}"
-
-        async def link() -> str:
-            found = await self.describe(deadline)
-            if found.column(user_link_field) is None:
-                raise no_column(user_link_field, found.name)
-            return f"Column '{user_link_field}' was found"
-
-        async def read() -> str:
-            rows = await self.fetch(Query(owner=None, limit=1), deadline)
-            return "A row was read" if rows else "The table is empty"
-
-        steps = {"resolve": resolve, "connect": connect, "table": table, "columns": columns}
-        if user_link_field:
-            steps["user_link_field"] = link
-        return await tried(steps | {"read": read})
+        return await tried({"resolve": resolve, "connect": connect} | self.table_steps(user_link_field, deadline))
 
     async def close(self) -> None:
         """See RecordSource."""

@@ -1,0 +1,339 @@
+"""Tables on SQL servers: a few connections each, made when they are needed, and transactions on them in threads."""
+
+import asyncio
+import select
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import CancelledError, Executor
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import NamedTuple, Protocol, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+from sqlalchemy.engine import URL
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+
+from wuzapi_manager_server.domain.connection import SqlServer
+from wuzapi_manager_server.domain.deadline import Deadline, timed_out
+from wuzapi_manager_server.errors import ConnectionFailed, ServiceError, Text
+from wuzapi_manager_server.observe import logger
+from wuzapi_manager_server.sources.sql_work import LONGEST_WAIT, Job, Turn, Workers, busy, outcome_unknown
+
+T = TypeVar("T")
+
+CONNECTIONS = 4
+"""Connections to one server for one source, and so transactions at once."""
+
+LIFE = 1800.0
+"""Seconds until a connection is replaced when it is next asked for."""
+
+IDLE = 300.0
+"""Seconds without work after which the connections are closed."""
+
+UNPROVEN = 30.0
+"""Seconds of rest after which a connection is asked whether it still answers before it works again."""
+
+
+class Resolver(Protocol):
+    """Where sources may point; see upstreams.addresses.AddressGuard."""
+
+    def check_host(self, host: str) -> Text | None:
+        """Why nothing may be asked of that host, as far as its name tells."""
+        ...
+
+    async def resolve(self, host: str, port: int, deadline: Deadline) -> list[str]:
+        """The addresses of the host, every one of which is allowed."""
+        ...
+
+
+class Limits(NamedTuple):
+    """The longest statement, and when one is logged as slow, in seconds."""
+
+    timeout: float
+    slow: float
+
+
+class Driver(Protocol):
+    """What an engine adds to the pool: how its driver connects, works for a job, and fails."""
+
+    name: str
+    port: int
+    error: type[Exception]
+
+    def url(self) -> URL:
+        """The SQLAlchemy dialect and driver, nothing else."""
+        ...
+
+    def connect(self, server: SqlServer, address: str, port: int, patience: float, job: Job) -> DBAPIConnection:
+        """A connection to that address within `patience` seconds, already adopted by the job; any driver error.
+
+        The name that TLS verifies is the host of `server`. The session is set up as the engine's columns expect it, in
+        autocommit, with the longest statement bounded by the server too.
+        """
+        ...
+
+    def adopt(self, raw: DBAPIConnection, job: Job) -> None:
+        """From now on the connection works for `job`: when that is to end, its statement is cancelled on the server.
+
+        The statement then ends soon with any driver error, and so does one that a dead server never answers.
+        """
+        ...
+
+    def fileno(self, raw: DBAPIConnection) -> int:
+        """The connection's socket; -1 where it is closed."""
+        ...
+
+    def ping(self, raw: DBAPIConnection) -> None:
+        """Asks the server for a sign of life; a driver error where there is none."""
+        ...
+
+    def begin(self, raw: DBAPIConnection) -> None:
+        """Begins a transaction."""
+        ...
+
+    def translated(self, error: BaseException | None) -> ServiceError:
+        """The error to tell, by the driver's code alone. `sql_table.Altered` where the schema is not as described."""
+        ...
+
+
+class ServerPool:
+    """The connections to the server of one source. Nothing is contacted until the first `run`."""
+
+    def __init__(
+        self, server: SqlServer, driver: Driver, resolver: Resolver, executor: Executor, limits: Limits
+    ) -> None:
+        self.server = server
+        self.port = server.port or driver.port
+        self._driver = driver
+        self._resolver = resolver
+        self._executor = executor
+        self._limits = limits
+        self._workers = Workers(executor, CONNECTIONS)
+        self._thread = threading.local()
+        self._making = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._engine: sa.Engine | None = None
+        self._resting: asyncio.TimerHandle | None = None
+        self._disposal: asyncio.Future[None] | None = None
+        self._users = 0
+
+    async def resolve(self, deadline: Deadline) -> list[str]:
+        """The server's addresses, every one of which is allowed. ConnectionFailed, PermissionDenied, TimedOut."""
+        return await self._resolver.resolve(self.server.host, self.port, deadline)
+
+    def capped(self, deadline: Deadline) -> Deadline:
+        """The deadline, no later than the longest statement takes."""
+        return min(deadline, Deadline.after(self._limits.timeout), key=lambda moment: moment.at)
+
+    async def run(self, work: Callable[[sa.Connection, Job], T], deadline: Deadline, *, write: bool = False) -> T:
+        """Runs `work` in a thread: a `write` as one transaction, else each statement for itself.
+
+        ConnectionFailed, CredentialsRejected, TimedOut, what the driver's errors mean, and OutcomeUnknown where the
+        connection broke in COMMIT.
+        """
+        with self._in_use():
+            return await self._workers.run(lambda job: self._once(work, job, write=write), self.capped(deadline))
+
+    @asynccontextmanager
+    async def session(self, deadline: Deadline) -> AsyncIterator["Session"]:
+        """A connection for several pieces of work, one after another, in one transaction that is rolled back."""
+        with self._in_use():
+            async with self._workers.turn(deadline) as turn:
+                session = Session(self, turn)
+                try:
+                    yield session
+                finally:
+                    await session.end()
+
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
+        """Keeps the connections while somebody uses them, and closes them when nobody has for IDLE seconds."""
+        self._loop = asyncio.get_running_loop()
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users and self._engine is not None:
+                self._resting = self._loop.call_later(IDLE, self._rest)
+
+    def _rest(self) -> None:
+        engine, self._engine, self._resting = self._engine, None, None
+        if engine is not None and self._loop is not None:
+            self._disposal = self._loop.run_in_executor(self._executor, engine.dispose)
+
+    def _once(self, work: Callable[[sa.Connection, Job], T], job: Job, *, write: bool) -> T:
+        began = time.monotonic()
+        try:
+            with self.faults(job), self.connected(job) as connection:
+                if write:
+                    self._driver.begin(raw_of(connection))
+                result = work(connection, job)
+                if write:
+                    job.begin_commit()
+                    connection.commit()
+                return result
+        finally:
+            took = time.monotonic() - began
+            if took > self._limits.slow:
+                logger().warning("slow query", source=self._driver.name, write=write, duration_ms=round(took * 1000))
+
+    @contextmanager
+    def faults(self, job: Job) -> Iterator[None]:
+        """Turns the driver's failures within into those of the protocol."""
+        try:
+            yield
+        except exc.TimeoutError as error:
+            raise busy() from error
+        except exc.DBAPIError as error:
+            job.check()
+            if job.committing and error.connection_invalidated:
+                raise outcome_unknown() from error
+            raise self._driver.translated(error.orig) from error
+
+    def connected(self, job: Job) -> sa.Connection:
+        """A connection of the pool that works for the job; in the thread that uses it."""
+        self._thread.job = job
+        with self._making:
+            engine = self._engine = self._engine or self._made()
+        return engine.connect()
+
+    def adopt(self, connection: sa.Connection, job: Job) -> None:
+        """Has a connection that is kept work for another job."""
+        self._driver.adopt(raw_of(connection), job)
+
+    def begin(self, connection: sa.Connection) -> None:
+        """Begins a transaction."""
+        self._driver.begin(raw_of(connection))
+
+    def _made(self) -> sa.Engine:
+        engine = sa.create_engine(
+            self._driver.url(),
+            creator=self._connect,
+            poolclass=QueuePool,
+            pool_size=CONNECTIONS,
+            max_overflow=0,
+            pool_timeout=LONGEST_WAIT,
+            pool_recycle=LIFE,
+            pool_use_lifo=True,
+            hide_parameters=True,
+        )
+        event.listen(engine, "checkin", _note_rest)
+        event.listen(engine, "checkout", self._check)
+        return engine
+
+    def _connect(self) -> DBAPIConnection:
+        job: Job = self._thread.job
+        addresses = self._addresses(job)
+        for at, address in enumerate(addresses):
+            job.check()
+            try:
+                return self._driver.connect(
+                    self.server, address, self.port, job.patience() / (len(addresses) - at), job
+                )
+            except self._driver.error as error:
+                job.check()
+                if at == len(addresses) - 1 or not isinstance(self._driver.translated(error), ConnectionFailed):
+                    raise
+        raise ConnectionFailed(Text("The host has no address", "O servidor não tem endereço"))
+
+    def _addresses(self, job: Job) -> list[str]:
+        """Resolved anew for each connection: the addresses that were checked are the ones connected to."""
+        assert self._loop is not None  # noqa: S101 - set before any thread works
+        asked = asyncio.run_coroutine_threadsafe(self.resolve(job.deadline), self._loop)
+        try:
+            return asked.result(job.deadline.remaining())
+        except TimeoutError:
+            asked.cancel()
+            raise timed_out() from None
+        except CancelledError:
+            raise timed_out() from None
+
+    def _check(self, raw: DBAPIConnection, entry: ConnectionPoolEntry, _: object) -> None:
+        """Looks at a connection that has rested: what a server ended meanwhile is replaced unnoticed."""
+        self._driver.adopt(raw, self._thread.job)
+        since = entry.info.get(_SINCE)
+        if since is None:
+            return
+        if _hung_up(self._driver.fileno(raw)):
+            raise exc.DisconnectionError
+        if time.monotonic() - since > UNPROVEN:
+            try:
+                self._driver.ping(raw)
+            except self._driver.error as error:
+                raise exc.DisconnectionError from error
+
+    async def close(self) -> None:
+        """Ends what runs, and closes the connections."""
+        if self._resting is not None:
+            self._resting.cancel()
+        await self._workers.close()
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.dispose()
+
+
+class Session:
+    """A connection that somebody keeps; see ServerPool.session."""
+
+    def __init__(self, pool: ServerPool, turn: Turn) -> None:
+        self._pool = pool
+        self._turn = turn
+        self._connection: sa.Connection | None = None
+
+    async def run(self, work: Callable[[sa.Connection, Job], T], deadline: Deadline) -> T:
+        """Runs `work` in a thread, within the transaction. After any failure the session is of no use any more."""
+
+        def within(job: Job) -> T:
+            with self._pool.faults(job):
+                connection = self._connection
+                if connection is None:
+                    connection = self._connection = self._pool.connected(job)
+                    self._pool.begin(connection)
+                else:
+                    self._pool.adopt(connection, job)
+                return work(connection, job)
+
+        return await self._turn.run(within, self._pool.capped(deadline))
+
+    async def end(self) -> None:
+        """Ends the transaction and gives the connection back; one that is still at work is closed."""
+
+        def close(job: Job) -> None:
+            connection = self._connection
+            if connection is None:
+                return
+            with self._pool.faults(job):
+                self._pool.adopt(connection, job)
+                connection.close()
+
+        with suppress(ServiceError):
+            await self._turn.run(close, Deadline.after(LONGEST_WAIT))
+
+
+_SINCE = "resting since"
+
+
+def _note_rest(_: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+    entry.info[_SINCE] = time.monotonic()
+
+
+def _hung_up(socket: int) -> bool:
+    """Whether a server said something, which on a resting connection is good-bye, or closed it."""
+    if socket < 0:
+        return True
+    poll = select.poll()
+    poll.register(socket, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def raw_of(connection: sa.Connection) -> DBAPIConnection:
+    """The driver's own connection below SQLAlchemy's."""
+    raw = connection.connection.dbapi_connection
+    assert raw is not None  # noqa: S101 - None only after it was closed
+    return raw

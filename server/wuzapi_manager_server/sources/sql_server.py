@@ -1,0 +1,151 @@
+"""A table on a SQL server as a source of records: what PostgreSQL and MySQL share."""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, Callable
+from typing import NamedTuple, TypeVar
+
+import sqlalchemy as sa
+
+from wuzapi_manager_server.domain.deadline import Deadline
+from wuzapi_manager_server.domain.table import Row, SourceTables, Step
+from wuzapi_manager_server.errors import ConnectionFailed, Text
+from wuzapi_manager_server.sources.base import Query
+from wuzapi_manager_server.sources.sql import DESCRIPTION_LIFE, SqlSource
+from wuzapi_manager_server.sources.sql_pool import ServerPool
+from wuzapi_manager_server.sources.sql_read import Reading
+from wuzapi_manager_server.sources.sql_table import Altered, SqlTable
+from wuzapi_manager_server.sources.sql_work import LONGEST_WAIT, Job
+from wuzapi_manager_server.sources.trial import tried
+
+T = TypeVar("T")
+
+STREAMED = 1000
+"""Rows in one list of a stream."""
+
+
+class Place(NamedTuple):
+    """Where a table is."""
+
+    schema: str
+    name: str
+
+
+class ServerSource(SqlSource):
+    """Table `place` of the server of `pool`. The description is asked for once a minute, and after any doubt of it."""
+
+    def __init__(self, pool: ServerPool, place: Place) -> None:
+        super().__init__()
+        self._pool = pool
+        self._place = place
+
+    @abstractmethod
+    def read_table(self, connection: sa.Connection, place: Place) -> SqlTable:
+        """The table or view as the server describes it. QueryFailed where there is none."""
+
+    @abstractmethod
+    def listed(self, connection: sa.Connection, after: Place, limit: int) -> list[Place]:
+        """At most `limit` tables and views that can be read, by schema and name, behind `after`."""
+
+    @abstractmethod
+    async def try_tls(self, addresses: list[str], deadline: Deadline) -> str:
+        """How the way is protected, as far as the server's first words tell. ConnectionFailed, QueryFailed."""
+
+    async def transaction(
+        self, work: Callable[[sa.Connection, Job], T], deadline: Deadline, *, write: bool = False
+    ) -> T:
+        """See SqlSource. What is no `write` is not one transaction: each of its statements is for itself."""
+        try:
+            return await self._pool.run(work, deadline, write=write)
+        except Altered:
+            self.forget()
+            raise
+
+    def described(self, connection: sa.Connection, known: SqlTable | None) -> SqlTable:
+        """See SqlSource. Columns are asked for by name, so one is never taken for another meanwhile."""
+        if known is not None and self.described_since() <= DESCRIPTION_LIFE:
+            return known
+        return self.read_table(connection, self._place)
+
+    async def stream(self, query: Query, deadline: Callable[[], Deadline]) -> AsyncGenerator[list[Row]]:
+        """See RecordSource: one statement, read by a cursor of the server; so all rows are as they were at its start.
+
+        A connection is kept meanwhile.
+        """
+        async with self._pool.session(deadline()) as session:
+            try:
+                reading = await session.run(
+                    lambda connection, _: Reading(connection, self._table(connection, query.table), query), deadline()
+                )
+                while rows := await session.run(lambda *_: reading.rows(STREAMED), deadline()):
+                    yield rows
+            except Altered:
+                self.forget()
+                raise
+
+    async def tables(self, after: tuple[str, str], limit: int, deadline: Deadline) -> SourceTables:
+        """See RecordSource."""
+
+        def read(connection: sa.Connection, job: Job) -> SourceTables:
+            places = self.listed(connection, Place(*after), limit + 1)
+            tables = []
+            for place in places[:limit]:
+                job.check()
+                tables.append(self.read_table(connection, place).table)
+            return SourceTables(tuple(tables), more=len(places) > limit)
+
+        return await self.transaction(read, deadline)
+
+    async def test(self, user_link_field: str, deadline: Deadline) -> list[Step]:
+        """See RecordSource."""
+        deadline = self._pool.capped(deadline)
+        addresses: list[str] = []
+
+        async def resolve() -> str:
+            addresses.extend(await self._pool.resolve(deadline))
+            return f"The host has {len(addresses)} allowed address{'es' if len(addresses) > 1 else ''}"
+
+        async def connect() -> str:
+            _, writer = await reach(addresses, self._pool.port, deadline)
+            writer.close()
+            return "The port answers"
+
+        async def tls() -> str:
+            return await self.try_tls(addresses, deadline)
+
+        async def authenticate() -> str:
+            await self._pool.run(lambda *_: None, deadline)
+            return "The server accepts the credentials"
+
+        steps = {"resolve": resolve, "connect": connect, "tls": tls, "authenticate": authenticate}
+        return await tried(steps | self.table_steps(user_link_field, deadline))
+
+    async def close(self) -> None:
+        """See RecordSource."""
+        await self._pool.close()
+
+
+async def reach(
+    addresses: list[str], port: int, deadline: Deadline
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to the first address that takes one. ConnectionFailed, TimedOut."""
+    for address in addresses:
+        try:
+            async with asyncio.timeout(deadline.cap(LONGEST_WAIT)):
+                return await asyncio.open_connection(address, port)
+        except (OSError, TimeoutError):
+            continue
+    deadline.cap(LONGEST_WAIT)
+    raise unreachable()
+
+
+def unreachable() -> ConnectionFailed:
+    """The error for a server that takes no connection."""
+    return ConnectionFailed(
+        Text("The server cannot be reached", "O servidor não pode ser alcançado"),
+        suggestion=Text(
+            "Check the host and port, and that the server runs and lets this service in",
+            "Verifique o host e a porta e se o servidor está ativo e acessível a este serviço",
+        ),
+        retry_after=1.0,
+    )
