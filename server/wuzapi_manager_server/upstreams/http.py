@@ -1,0 +1,135 @@
+"""Outgoing HTTP: one lasting client for each upstream, bounded in time, size and calls at once."""
+
+import asyncio
+import re
+import ssl
+from collections.abc import Mapping, Sequence
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from types import MappingProxyType
+from typing import NamedTuple
+
+import httpx
+
+from wuzapi_manager_server.domain.deadline import Deadline
+from wuzapi_manager_server.upstreams.addresses import AddressGuard
+from wuzapi_manager_server.upstreams.http_faults import Late, Stage, TooLarge, Unavailable, Unreachable
+from wuzapi_manager_server.upstreams.http_transport import LEFT, PROGRESS, Connections, Progress
+
+__all__ = ["HttpAnswer", "HttpUpstream", "Late", "Stage", "TooLarge", "Unavailable", "Unreachable"]
+
+_ANYWHERE = ("0.0.0.0/0", "::/0")
+_IDLE_SECONDS = 4.0  # Node, which NocoDB runs on, closes after 5: a request must not meet a connection that just closed
+_PATH = re.compile(r"/(?!/)[^\s?#\\]*")
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class HttpAnswer(NamedTuple):
+    """An answer of any status. Names of headers are in lower case; the body is as it came, not decompressed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class HttpUpstream:
+    """The HTTP server at `base_url` (http or https, without query). Safe to use from many tasks of one event loop.
+
+    `timeout` bounds every call as a whole, in seconds; an earlier deadline of the caller wins. At most `in_flight`
+    calls and connections are open at once. An answer may have `answer_bytes`. Connections end after `idle` seconds
+    without a call: less than the upstream's own limit. `guard` says where `base_url` may lead: None is for addresses
+    that the operator set. `tls` replaces the certificates that are trusted (public ones, or those of SSL_CERT_FILE).
+
+    Redirects are answers and never followed, proxies of the environment not used, cookies not kept, and answers are
+    asked for without compression.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        timeout: float,
+        guard: AddressGuard | None = None,
+        in_flight: int = 32,
+        answer_bytes: int = 16 << 20,
+        idle: float = _IDLE_SECONDS,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._timeout = timeout
+        self._answer_bytes = answer_bytes
+        self._free = asyncio.Semaphore(in_flight)
+        self._connections = Connections(guard or AddressGuard(_ANYWHERE), tls, idle)
+        self._client = httpx.AsyncClient(
+            base_url=base_url,
+            headers={"accept": "application/json", "accept-encoding": "identity", "user-agent": "wuzapi-manager"},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            follow_redirects=False,
+            trust_env=False,
+            timeout=None,  # noqa: S113 - asyncio.timeout bounds each call as a whole, which httpx cannot
+            transport=self._connections,
+        )
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        deadline: Deadline,
+        *,
+        params: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] = _NO_HEADERS,
+        body: bytes | None = None,
+        again: bool = False,
+    ) -> HttpAnswer:
+        """Sends a request to `path` below the base URL, which starts with one slash and is percent-encoded.
+
+        `again` says that the call has no effect, or the same effect twice: it may be sent more than once then. Without,
+        it is sent again only where nothing of it had left.
+
+        Raises Unreachable, Late, Unavailable, TooLarge, or the guard's PermissionDenied. ValueError for a path that
+        could lead elsewhere.
+        """
+        if not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
+            raise ValueError(
+                "a path must start with one slash and have no query, fragment, white space or dot segments"
+            )
+        left = min(deadline.remaining(), self._timeout)
+        if left <= 0:
+            raise Late(sent=False)
+        request = self._client.build_request(method, path, params=list(params) or None, headers=headers, content=body)
+        until = Deadline.after(left)
+        progress = Progress()
+        try:
+            async with asyncio.timeout(left), self._free:
+                return await self._try(request, until, progress, again=again)
+        except TimeoutError:
+            raise Late(sent=progress.sent) from None
+
+    async def close(self) -> None:
+        """Closes the connections. Calls under way end with Unreachable."""
+        await self._client.aclose()
+
+    async def _try(self, request: httpx.Request, until: Deadline, progress: Progress, *, again: bool) -> HttpAnswer:
+        """One attempt, and another where the connection that it was on had been closed meanwhile."""
+        request.extensions = {PROGRESS: progress, LEFT: until.remaining()}
+        try:
+            return await self._answer(request)
+        except Unreachable as failure:
+            if not (progress.reused and (again or not failure.sent)):
+                raise
+        await self._connections.close_idle()  # they are of the same age
+        progress.sent = False
+        return await self._answer(request)
+
+    async def _answer(self, request: httpx.Request) -> HttpAnswer:
+        response = await self._client.send(request, stream=True)
+        try:
+            body = bytearray()
+            async for piece in response.aiter_raw():
+                body += piece
+                if len(body) > self._answer_bytes:
+                    raise TooLarge
+        finally:
+            await response.aclose()
+        headers: dict[str, str] = {}
+        for name, value in response.headers.multi_items():
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        return HttpAnswer(response.status_code, headers, bytes(body))

@@ -1,0 +1,197 @@
+"""The connections below httpx: checked addresses, no waiting line, and what became of a request that failed.
+
+httpx's own pool looks at every connection for every request, and loses one when a request is cancelled at the wrong
+moment. Here are single connections of httpcore, which is what that pool is made of.
+"""
+
+import ssl
+from collections.abc import AsyncIterator, Iterable, Mapping
+from functools import cache
+from typing import cast
+
+import httpcore
+import httpx
+
+from wuzapi_manager_server.domain.deadline import Deadline
+from wuzapi_manager_server.errors import ConnectionFailed, TimedOut
+from wuzapi_manager_server.upstreams.addresses import AddressGuard
+from wuzapi_manager_server.upstreams.http_faults import Late, Unreachable
+
+LEFT = "left"
+"""The extension of an httpx request that says how many seconds there are to connect."""
+
+PROGRESS = "progress"
+"""The extension of an httpx request that has its Progress."""
+
+
+@cache
+def public_tls() -> ssl.SSLContext:
+    """What servers must show: a certificate of a public authority, or of SSL_CERT_FILE. Made once, it takes 30 ms."""
+    return httpx.create_ssl_context()
+
+
+class Progress:
+    """How far a request came. `sent`: some of it may have left; `reused`: on a connection that was open before."""
+
+    def __init__(self) -> None:
+        self.sent = False
+        self.reused = False
+
+    async def note(self, event: str, info: Mapping[str, object]) -> None:
+        """Takes httpcore's trace."""
+        if event == "http11.send_request_headers.started":
+            self.sent = True
+        elif event == "http11.send_request_headers.failed" and isinstance(info["exception"], httpcore.WriteError):
+            self.sent = False  # the connection was closed before; a write that came through does not fail later
+
+
+class Connections(httpx.AsyncBaseTransport):
+    """As many connections to one origin as there are requests at once; `idle` seconds after its last one each ends.
+
+    Raises Unreachable, Late (no address in time), PermissionDenied (of the guard).
+    """
+
+    def __init__(self, guard: AddressGuard, tls: ssl.SSLContext | None, idle: float) -> None:
+        self._guard = guard
+        self._tls = tls
+        self._keep = idle
+        self._idle: list[_Connection] = []
+        self._open: set[_Connection] = set()
+        self._closed = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Sends a request on a connection of its own; the answer's stream gives the connection back."""
+        url = request.url
+        progress: Progress = request.extensions[PROGRESS]
+        outgoing = httpcore.Request(
+            request.method.encode("ascii"),
+            httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+            headers=request.headers.raw,
+            content=cast("httpx.AsyncByteStream", request.stream),  # an AsyncClient makes no other
+            extensions={"trace": progress.note, "timeout": {"connect": request.extensions[LEFT]}},
+        )
+        connection = await self._take(outgoing.url.origin)
+        progress.reused = connection.used
+        try:
+            response = await connection.http.handle_async_request(outgoing)
+        except (httpcore.ConnectError, httpcore.ConnectTimeout):
+            await self._drop(connection)
+            raise Unreachable("tls", sent=False) from None
+        except (httpcore.NetworkError, httpcore.RemoteProtocolError):
+            await self._drop(connection)
+            raise Unreachable("answer", sent=progress.sent) from None
+        except BaseException:
+            await self._drop(connection)
+            raise
+        return httpx.Response(response.status, headers=response.headers, stream=_Body(response, connection, self))
+
+    async def aclose(self) -> None:
+        """Closes all connections; requests under way end with Unreachable."""
+        self._closed = True
+        self._idle.clear()
+        while self._open:
+            await self._open.pop().close()
+
+    async def close_idle(self) -> None:
+        """Closes the connections that no request is on."""
+        while self._idle:
+            await self._drop(self._idle.pop())
+
+    async def give_back(self, connection: "_Connection") -> None:
+        """Keeps a connection whose answer was read to its end, and closes any other."""
+        if self._closed or not connection.http.is_idle():
+            await self._drop(connection)
+            return
+        connection.used = True
+        self._idle.append(connection)
+        if self._idle[0].http.has_expired():
+            await self._drop(self._idle.pop(0))
+
+    async def _take(self, origin: httpcore.Origin) -> "_Connection":
+        if self._closed:
+            raise Unreachable("connect", sent=False)
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.http.has_expired():
+                return connection
+            await self._drop(connection)
+        connection = _Connection(origin, self._guard, self._tls, self._keep)
+        self._open.add(connection)
+        return connection
+
+    async def _drop(self, connection: "_Connection") -> None:
+        self._open.discard(connection)
+        await connection.close()
+
+
+class _Connection:
+    """One connection; it is opened by its first request."""
+
+    def __init__(self, origin: httpcore.Origin, guard: AddressGuard, tls: ssl.SSLContext | None, keep: float) -> None:
+        self.used = False
+        self._dial = _Dial(guard)
+        context = (tls or public_tls()) if origin.scheme == b"https" else None
+        self.http = httpcore.AsyncHTTPConnection(
+            origin, ssl_context=context, keepalive_expiry=keep, network_backend=self._dial
+        )
+
+    async def close(self) -> None:
+        await self.http.aclose()
+        if self._dial.stream is not None:
+            await self._dial.stream.aclose()  # a handshake that was cancelled leaves it open
+
+
+class _Dial(httpcore.AsyncNetworkBackend):
+    """Connects to the addresses that the guard gives for a name, one after the other. TLS still has the name."""
+
+    def __init__(self, guard: AddressGuard) -> None:
+        self._guard = guard
+        self._tcp = httpcore.AnyIOBackend()
+        self.stream: httpcore.AsyncNetworkStream | None = None
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        deadline = Deadline.after(timeout or 0.0)
+        try:
+            addresses = await self._guard.resolve(host, port, deadline)
+        except ConnectionFailed:
+            raise Unreachable("resolve", sent=False) from None
+        except TimedOut:
+            raise Late(sent=False) from None
+        for untried in range(len(addresses), 0, -1):
+            address = addresses[-untried]
+            share = deadline.remaining() / untried  # an address that swallows packets leaves time for the next
+            try:
+                self.stream = await self._tcp.connect_tcp(address, port, share, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                continue
+            return self.stream
+        raise Unreachable("connect", sent=False)
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of an answer as it came; it is not decompressed, so that a small answer cannot become a large one."""
+
+    def __init__(self, response: httpcore.Response, connection: _Connection, connections: Connections) -> None:
+        self._response = response
+        self._connection = connection
+        self._connections = connections
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for piece in self._response.aiter_stream():
+                yield piece
+        except (httpcore.NetworkError, httpcore.RemoteProtocolError):
+            raise Unreachable("answer", sent=True) from None
+
+    async def aclose(self) -> None:
+        try:
+            await self._response.aclose()
+        finally:
+            await self._connections.give_back(self._connection)
