@@ -14,6 +14,7 @@ from google.rpc.error_details_pb2 import (  # type: ignore[import-untyped]  # sh
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # ships stubs, but no py.typed
 
 TRAILERS = 8192
+LARGEST_MESSAGE = 32 * 1024 * 1024
 _REASONS = {
     "VALIDATION_ERROR",
     "MISSING_REQUIRED_FIELD",
@@ -69,7 +70,8 @@ def faults_of(asked: Asked, error: Refused, folder: str) -> Iterator[str]:
     """Everything that is wrong with an error."""
     code, message = error.code(), error.details() or ""
     trailers = cast("_Trailers", error.trailing_metadata() or ())
-    if asked.oversized and code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+    oversized = asked.oversized or max(map(len, asked.requests), default=0) > LARGEST_MESSAGE
+    if oversized and code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return  # the core's own answer, before any of ours is asked
     if code in _NEVER:
         yield f"{code} is never right"

@@ -39,12 +39,16 @@ _DEPTHS = (3, 14, 15, 16, 17, 31, 47, 49, 50, 51, 95, 98, 99, 100, 101, 102, 150
 _DEEPEST = 7
 _BATCH = (1000, 1001)
 _LONG = 100_000
+_LATEST = 8
 
 Texts = Mapping[str, Sequence[str]]
 
 
 class Known:
-    """What is worth saying: `texts` by the name of the field, `ids` of connections, and what answers gave lately."""
+    """What is worth saying: `texts` by the name of the field, `ids` of connections, and what answers gave lately.
+
+    The first text of a field is one that succeeds.
+    """
 
     def __init__(self, texts: Texts, ids: Callable[[Random], int]) -> None:
         self.texts = texts
@@ -57,20 +61,27 @@ class Known:
 
 
 class Wire:
-    """Makes one request; `spoilt` ones have text that is not UTF-8, fields that are not known or wrong bytes."""
+    """Makes one request; `spoilt` ones have text that is not UTF-8, fields that are not known or wrong bytes.
 
-    def __init__(self, random: Random, known: Known, *, spoilt: bool) -> None:
+    `plain` ones say little, and what succeeds, so that every RPC also does what it is for.
+    """
+
+    def __init__(self, random: Random, known: Known, *, spoilt: bool, plain: bool) -> None:
         self._random = random
         self._known = known
-        self._spoilt = spoilt
-        self._nasty = random.choice((0.0, 0.0, 0.05, 0.3))
+        self._spoilt = spoilt and not plain
+        self._plain = plain
+        self._nasty = 0.0 if plain else random.choice((0.0, 0.0, 0.05, 0.3))
         self._likely = random.choice((0.3, 0.5, 0.8))
-        self._modest = random.random() < 0.5
+        self._modest = plain or random.random() < 0.5
         # A record's own id must be left out of some requests, and must be in others.
         self._extras = _EXTRAS | {"id"} if random.random() < 0.7 else _EXTRAS
 
     def request(self, kind: Descriptor) -> bytes:
         """A message of that type, or what is left of it."""
+        if self._plain:
+            named_within = "Update" in kind.name and "record_id" not in kind.fields_by_name
+            self._extras = _EXTRAS if named_within else _EXTRAS | {"id"}
         made = self._message(kind, 0)
         if not self._spoilt:
             return made
@@ -79,15 +90,20 @@ class Wire:
     def _message(self, kind: Descriptor, depth: int) -> bytes:
         parts: list[bytes] = []
         spared = {self._choice(oneof).number for oneof in kind.oneofs}
+        # The RPCs that take a saved connection or another one take no two.
+        either = {"id", "connection"}.issubset(kind.fields_by_name)
+        left_out = self._random.choice(("id", "connection")) if self._plain and either and not depth else ""
         likely = 0.95 if kind.full_name in _SMALL or self._modest else self._likely
         for field in kind.fields:
             if field.containing_oneof and field.number not in spared and self._random.random() > 0.02:
+                continue
+            if field.name == left_out:
                 continue
             if self._random.random() > likely and not (field.type == FieldDescriptor.TYPE_INT64 and not depth):
                 continue
             if field.message_type and depth > _DEEPEST:
                 continue
-            rare = self._extras if depth else _EXTRAS
+            rare = self._extras if depth else _SPARE if self._plain else _EXTRAS
             if self._modest and field.name in rare and self._random.random() < 0.95:
                 continue
             parts.extend(self._field(field, depth))
@@ -97,6 +113,8 @@ class Wire:
 
     def _choice(self, oneof: OneofDescriptor) -> FieldDescriptor:
         usual = [field for field in oneof.fields if field.name not in _EXTRAS]
+        if self._plain and any(field.name == "string_value" for field in usual):
+            usual = [field for field in usual if field.name == "string_value"]
         return self._random.choice(usual if self._modest and usual else oneof.fields)
 
     def _field(self, field: FieldDescriptor, depth: int) -> list[bytes]:
@@ -104,7 +122,7 @@ class Wire:
             return [self._one(field, depth)]
         if depth < 2 and self._random.random() < 0.004:
             return [self._one(field, depth)] * self._random.choice(_BATCH)
-        counts = (1, 1, 2) if self._modest else (0, 1, 1, 2, 3) if depth < 4 else (0, 1)
+        counts = (1,) if self._plain else (1, 1, 2) if self._modest else (0, 1, 1, 2, 3) if depth < 4 else (0, 1)
         return [self._one(field, depth) for _ in range(self._random.choice(counts))]
 
     def _one(self, field: FieldDescriptor, depth: int) -> bytes:
@@ -148,7 +166,10 @@ class Wire:
         if chance < self._nasty / 50:
             return self._random.choice(("a", "😀", "%s", "\0")).encode() * _LONG
         known = self._known
-        choices: Sequence[str] = (*known.learned.get(field.name, ()), *known.texts.get(field.name, ()))
+        texts = known.texts.get(field.name, ())
+        choices: Sequence[str] = (*known.learned.get(field.name, ()), *texts)
+        if self._plain:
+            choices = [*known.learned.get(field.name, ())][-_LATEST:] if field.name in _OF_RECORDS else texts[:1]
         text = self._random.choice(choices if choices and self._random.random() > self._nasty else _TEXTS)
         return text.encode()
 
@@ -220,6 +241,10 @@ _EXTRAS = {
     "update_time",
     "view_configuration",
 }
+# Those of them that a plain request has no use for where it is asked for them itself.
+_SPARE = {"etag", "filter", "request_id", "update_mask"}
+# What names a record: the latest are worth a try, as older ones are deleted meanwhile.
+_OF_RECORDS = {"id", "record_id", "record_ids"}
 # Messages that mean nothing without most of their fields.
 _SMALL = {
     "wuzapi_manager.v1.Comparison",

@@ -36,7 +36,7 @@ SECONDS = 10.0
 IN_FLIGHT = 32
 _SEED = int(os.environ.get("FUZZ_SEED") or SystemRandom().randrange(2**32))
 _MESSAGES = int(os.environ.get("FUZZ_MESSAGES") or 20_000)
-_ENOUGH = 20_000  # after so many calls nearly every RPC has succeeded at least once: luck may leave out two
+_ENOUGH = 20_000  # of so many calls some succeed at every RPC: a dozen at the one that is hardest to please
 _KEPT = 12  # connections that records are asked of; what changes connections is kept to others
 _LEARNED = {
     "etag": ("etag",),
@@ -110,8 +110,8 @@ async def test_every_random_call_has_a_proper_answer(town: Town, methods: list[M
     await fuzzer.run(_MESSAGES)
     told = "\n".join(chain(fuzzer.failures[:10], sorted(f"{m} {c}: {n}" for (m, c), n in fuzzer.codes.items())))
     assert not fuzzer.failures, f"{len(fuzzer.failures)} failures with FUZZ_SEED={_SEED}\n{told}"
-    answered = {method for method, code in fuzzer.codes if code == "OK"}
-    assert _MESSAGES < _ENOUGH or len(answered) + 2 >= len(methods), f"random calls never succeed at some RPC\n{told}"
+    failing = {method.full_name for method in methods} - {method for method, code in fuzzer.codes if code == "OK"}
+    assert _MESSAGES < _ENOUGH or not failing, f"random calls never succeed at {sorted(failing)}\n{told}"
     assert town.rows("owner = :quiet") == before
     owners = {row[1] for row in town.rows("owner <> :quiet OR owner IS NULL")}
     assert owners <= {user.token for user in town.users}
@@ -188,10 +188,11 @@ class Fuzzer:
 
     def _asked(self, method: MethodDescriptor, service: str) -> Asked | None:
         """A call to make; None for one that would rightly change what must stay."""
-        metadata, oversized = self._metadata(service)
+        plain = self._random.random() < 0.2
+        metadata, oversized = self._metadata(service, plain=plain)
         spoilt = self._random.random() < 0.12
         many = self._random.choice((0, 1, 1, 2, 3, 8)) if method.client_streaming else 1
-        wires = [Wire(self._random, self._known(service), spoilt=spoilt and not at) for at in range(many)]
+        wires = [Wire(self._random, self._known(service), spoilt=spoilt and not at, plain=plain) for at in range(many)]
         made = [wire.request(method.input_type) for wire in wires]
         if self._random.random() < 0.02:
             made = [b""] * many
@@ -205,14 +206,16 @@ class Fuzzer:
                     return None
         return Asked(f"/{service}/{method.name}", metadata, tuple(made), oversized=oversized)
 
-    def _metadata(self, service: str) -> tuple[tuple[tuple[str, str | bytes], ...], bool]:
+    def _metadata(self, service: str, *, plain: bool) -> tuple[tuple[tuple[str, str | bytes], ...], bool]:
         """Who asks, and whether that is more than the core takes."""
         pick = self._random.choice
         admin = ("authorization", pick((ADMIN_TOKEN, f"Bearer {ADMIN_TOKEN}")))
         users = [("token", user.token) for user in self._town.users]
         entries: list[tuple[str, str | bytes]] = [("accept-language", pick(("en", "pt-BR", "xx;q=9")))]
         chance = self._random.random()
-        if chance < 0.85:
+        if plain:
+            entries.append(pick((admin, *users)) if service.endswith("RecordService") else admin)
+        elif chance < 0.85:
             entries.append(pick((admin, *users) if service.endswith("RecordService") else (admin,) * 8 + (*users,)))
         elif chance < 0.94:
             bad = pick(("", " ", "x", "Bearer ", "Bearer  x", "basic abc", "~" * 256, "!" * 257, "a b c d e"))
