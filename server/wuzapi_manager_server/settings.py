@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -23,6 +24,8 @@ _TIME_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _SIZE = re.compile(r"(\d+)\s*(b|kb|kib|mb|mib|gb|gib)?", re.IGNORECASE)
 _SIZE_UNITS = {"b": 1, "kb": 1000, "kib": 1 << 10, "mb": 1000**2, "mib": 1 << 20, "gb": 1000**3, "gib": 1 << 30}
 _KEY_BYTES = 32
+_HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*\.?")
+_LIKE_AN_ADDRESS = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)\.?")
 _ADMIN_TOKEN = re.compile(r"[\x21-\x7e]{16,256}")
 
 
@@ -107,14 +110,30 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _source_host(value: str) -> str:
+    """What AddressGuard takes: a network or an address in its usual form without a zone, or a name."""
+    if "%" in value:
+        raise ValueError("a zone")
+    try:
+        ip_network(value.strip("[]"), strict=False)
+    except ValueError:
+        name = (value if value.isascii() else value.encode("idna").decode("ascii")).lower()
+        if not _HOST_NAME.fullmatch(name) or _LIKE_AN_ADDRESS.fullmatch(name):
+            raise ValueError("not a host") from None
+    return value
+
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, BeforeValidator(_time("s")), Field(gt=0, le=86400)]
 Milliseconds = Annotated[int, BeforeValidator(_time("ms")), Field(ge=0, le=3_600_000)]
 Bytes = Annotated[int, BeforeValidator(_size), Field(ge=0, le=1 << 40)]
 File = Annotated[Path, AfterValidator(Path.expanduser)]
 
+SourceHosts = Annotated[tuple[Annotated[str, AfterValidator(_source_host)], ...], NoDecode, BeforeValidator(_split)]
+
 _SECONDS = "a time above 0 up to 24 h, as 60, 60s or 500ms"
 _BOOLEAN = "true or false"
+_HOSTS = "names, addresses and networks separated by commas, as db.internal, 10.0.0.7, 10.1.0.0/16"
 
 
 class Settings(BaseSettings):
@@ -192,6 +211,14 @@ class Settings(BaseSettings):
     sqlite_sources_dir: Annotated[
         File | None, About("Where SQLITE connections may point; unset refuses that type", "a folder")
     ] = None
+
+    allowed_source_hosts: Annotated[
+        SourceHosts,
+        About("Hosts that sources may point to although they are not public", _HOSTS),
+    ] = ()
+    denied_source_hosts: Annotated[
+        SourceHosts, About("Hosts that sources may never point to; wins over ALLOWED_SOURCE_HOSTS", _HOSTS)
+    ] = ()
 
     wuzapi_base_url: Annotated[
         str | None,
@@ -310,6 +337,8 @@ def _shown(value: object) -> str:
     """A value as an operator would write it; empty when unset, stars for secrets."""
     if value is None or value == ():
         return ""
+    if isinstance(value, tuple) and all(isinstance(each, str) for each in value):
+        return ",".join(value)
     if isinstance(value, SecretStr | tuple):
         return "***"
     if isinstance(value, bool):
@@ -320,16 +349,18 @@ def _shown(value: object) -> str:
 
 
 def _complaints(error: ValidationError) -> str:
-    lines = {}
+    said: dict[str, list[str]] = {}
     for problem in error.errors(include_url=False, include_context=False):
         name = str(problem["loc"][0])
-        about = _about(name)
         given = problem["input"]
         if name in {"wuzapi_admin_token", "secret_keys"} or "@" in str(given):
-            said = "the value given"
+            what = "the value given"
         elif given is None:
-            said = "nothing"
+            what = "nothing"
         else:
-            said = f"{str(given)[:80]!r}"
-        lines[name] = f"{name.upper()}: {said} is not allowed; it takes {about.allowed}"
-    return "\n".join(lines.values())
+            what = f"{str(given)[:80]!r}"
+        said.setdefault(name, []).append(what)
+    return "\n".join(
+        f"{name.upper()}: {', '.join(dict.fromkeys(values))} is not allowed; it takes {_about(name).allowed}"
+        for name, values in said.items()
+    )

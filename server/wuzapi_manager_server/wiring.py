@@ -37,6 +37,7 @@ from wuzapi_manager_server.storage.models import now_utc
 from wuzapi_manager_server.storage.pragmas import Pragmas
 from wuzapi_manager_server.storage.secret_keys import KEYS_FILE, TOKEN_FILE, load_admin_token, open_box
 from wuzapi_manager_server.storage.sweeper import Sweeper
+from wuzapi_manager_server.upstreams.addresses import AddressGuard
 from wuzapi_manager_server.upstreams.wuzapi import Wuzapi
 
 # What an answer may hold below the message limit, which is the callers' own too: room for what stands beside records.
@@ -112,9 +113,9 @@ async def wire(settings: Settings, _metrics: Metrics) -> AsyncIterator[Parts]:
         store = ConnectionStore(database, box, now_utc)
         requests = IdempotencyStore(database, box, now_utc)
         once = Once(database, requests)
-        sources = Sources(
-            {ConnectionType.SQLITE: SqliteEngine(sqlite_folder(settings, pool))}, partial(store.get, secrets=True)
-        )
+        guard = AddressGuard(settings.allowed_source_hosts, settings.denied_source_hosts)
+        engines = {ConnectionType.SQLITE: SqliteEngine(sqlite_folder(settings, pool))}
+        sources = Sources(engines, partial(store.get, secrets=True), guard)
         sweeper = Sweeper(database, store, requests, now_utc)
         sweeper.start()
         try:

@@ -72,6 +72,7 @@ def server(folder: Path, wuzapi_url: str) -> Iterator[Server]:
         "GRPC_MAX_IN_FLIGHT": "1000",
         "SQLITE_DB_PATH": str(folder / "data" / "wuzapi.db"),
         "SQLITE_SOURCES_DIR": str(folder / "sources"),
+        "ALLOWED_SOURCE_HOSTS": "127.0.0.0/8,::1,localhost",
         "WUZAPI_BASE_URL": wuzapi_url,
         "WUZAPI_ADMIN_TOKEN": ADMIN_TOKEN,
         "LOG_FORMAT": "json",

@@ -76,6 +76,7 @@ def _served(folder: Path, wuzapi_url: str, settings: Mapping[str, str]) -> Itera
         "GRPC_PORT": "0",
         "SQLITE_DB_PATH": str(folder / "data" / "wuzapi.db"),
         "SQLITE_SOURCES_DIR": str(folder / "sources"),
+        "ALLOWED_SOURCE_HOSTS": "127.0.0.0/8,::1,localhost",
         "WUZAPI_BASE_URL": wuzapi_url,
         "WUZAPI_ADMIN_TOKEN": ADMIN_TOKEN,
         "LOG_FORMAT": "json",

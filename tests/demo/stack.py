@@ -44,6 +44,7 @@ def stack(port: int = 0) -> Iterator[Stack]:
             "GRPC_PORT": str(port),
             "SQLITE_DB_PATH": str(folder / "data" / "wuzapi.db"),
             "SQLITE_SOURCES_DIR": str(sources),
+            "ALLOWED_SOURCE_HOSTS": "127.0.0.0/8,::1,localhost",
             "WUZAPI_BASE_URL": wuzapi.url,
             "WUZAPI_ADMIN_TOKEN": sample.ADMIN_TOKEN,
         }

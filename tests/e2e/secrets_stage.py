@@ -174,6 +174,7 @@ class Stage:
             "GRPC_PORT": "0",
             "SQLITE_DB_PATH": str(self.database),
             "SQLITE_SOURCES_DIR": str(self.sources),
+            "ALLOWED_SOURCE_HOSTS": "127.0.0.0/8,::1,localhost",
             "WUZAPI_BASE_URL": self._wuzapi.url,
             "WUZAPI_ADMIN_TOKEN": ADMIN_TOKEN,
             "LOG_FORMAT": "json",

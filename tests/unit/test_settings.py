@@ -1,5 +1,6 @@
 """Settings: the environment, `.env`, and what is wrong with them."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from pydantic import SecretStr, ValidationError
 
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.settings import BadSettings, Setting, Settings, join_address, load, table
+from wuzapi_manager_server.upstreams.addresses import AddressGuard
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +81,8 @@ BAD = {
     "TLS_KEY_FILE": "/key.pem",
     "TLS_CLIENT_CA_FILE": "/ca.pem",
     "SQLITE_SYNCHRONOUS": "SOMETIMES",
+    "ALLOWED_SOURCE_HOSTS": "10.0.0.0/8, *.internal, db.internal, 10.0.0.0/33",
+    "DENIED_SOURCE_HOSTS": "127.1",
     "WUZAPI_BASE_URL": "ftp://wuzapi",
     "WUZAPI_ADMIN_TOKEN": "short-secret",
     "DEFAULT_RECORDS_LIMIT": "2000",
@@ -99,7 +103,37 @@ def test_everything_that_is_bad_is_named_at_once(monkeypatch: pytest.MonkeyPatch
         name.upper() for name in Settings.model_fields if name.upper() in BAD
     ]
     assert "GRPC_PORT: '65536' is not allowed; it takes a number from 0 to 65535" in lines
+    assert any(line.startswith("ALLOWED_SOURCE_HOSTS: '*.internal', '10.0.0.0/33' is not") for line in lines)
     assert "secret" not in str(raised.value)
+
+
+HOSTS = [
+    "db.internal",
+    "DB.Internal.",
+    "10.0.0.7",
+    "10.1.2.3/8",
+    "[::1]",
+    "fd00::/8",
+    "a_b",
+    "käse.example",
+    "1.example",
+]
+NO_HOSTS = ["127.1", "0x7f.1", "2130706433", "x.0177", "10.0.0.0/33", "*.internal", "fe80::1%eth0", "x:80", "http://x"]
+
+
+@pytest.mark.parametrize("host", HOSTS + NO_HOSTS + [".", "a..b", "-a", "x" * 64, "a b", "fe80::%1/64"])
+def test_hosts_of_sources_are_taken_as_the_guard_takes_them(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    """What the settings let through is what can be guarded with; the start never fails later on."""
+    monkeypatch.setenv("DENIED_SOURCE_HOSTS", f"db.example, {host}")
+    if host in HOSTS:
+        assert load().denied_source_hosts == ("db.example", host)
+        AddressGuard(load().denied_source_hosts)
+        assert row("DENIED_SOURCE_HOSTS").value == f"db.example,{host}"
+    else:
+        with pytest.raises(ValueError, match="address"):
+            AddressGuard((host,))
+        with pytest.raises(BadSettings, match=f"DENIED_SOURCE_HOSTS: '{re.escape(host)}' is not"):
+            load()
 
 
 def test_certificate_without_key_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,12 @@
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Protocol
+from urllib.parse import urlsplit
 
-from wuzapi_manager_server.domain.connection import Connection, ConnectionType, Source
+from wuzapi_manager_server.domain.connection import Airtable, Connection, ConnectionType, Nocodb, Source, SqlServer
 from wuzapi_manager_server.errors import PermissionDenied, QueryFailed, Text
 from wuzapi_manager_server.sources.base import RecordSource
+from wuzapi_manager_server.upstreams.addresses import AddressGuard
 
 
 class Engine(Protocol):
@@ -31,35 +33,36 @@ class _Open:
 
 
 class Sources:
-    """Finds the source of a connection. `load` gives a connection with its secret; `size` bounds how many stay open."""
+    """Finds the source of a connection. `load` gives a connection with its secret; `size` bounds how many stay open.
+
+    `guard` says which hosts may be configured; the engines ask it again whenever they connect.
+    """
 
     def __init__(
-        self, engines: Mapping[ConnectionType, Engine], load: Callable[[int], Connection | None], size: int = 200
+        self,
+        engines: Mapping[ConnectionType, Engine],
+        load: Callable[[int], Connection | None],
+        guard: AddressGuard,
+        size: int = 200,
     ) -> None:
         self._engines = engines
         self._load = load
+        self._guard = guard
         self._size = size
         self._open: OrderedDict[int, _Open] = OrderedDict()
 
     def check(self, configuration: Source) -> None:
-        """PermissionDenied where a source may not lie there."""
+        """PermissionDenied where a source may not lie there. The text may tell the host: it is for administrators."""
+        self._check_host(configuration)
         engine = self._engines.get(configuration.type)
         refusal = engine.check(configuration) if engine else None
         if refusal is not None:
             raise PermissionDenied(refusal)
 
     def unsaved(self, configuration: Source) -> RecordSource:
-        """A source for one use; the caller closes it."""
-        engine = self._engines.get(configuration.type)
-        if engine is None:
-            kind = configuration.type.value
-            raise QueryFailed(
-                Text(
-                    f"Connections of type {kind} can be kept, but this version cannot read them yet",
-                    f"Conexões do tipo {kind} podem ser salvas, mas ainda não podem ser lidas nesta versão",
-                )
-            )
-        return engine.open(configuration)
+        """A source for one use of an administrator, who closes it. PermissionDenied for a host that may not be."""
+        self._check_host(configuration)
+        return self._opened(configuration)
 
     async def of(self, connection: Connection) -> RecordSource:
         """The source of a saved connection, as it is configured now."""
@@ -71,7 +74,7 @@ class Sources:
         if found is not None and found.configuration == loaded.source:
             found.version = connection.version
             return found.source
-        source = self.unsaved(loaded.source)
+        source = self._opened(loaded.source)
         self._open[connection.id] = _Open(source, connection.version, loaded.source)
         if found is not None:
             await found.source.close()
@@ -91,3 +94,32 @@ class Sources:
         while self._open:
             _, opened = self._open.popitem()
             await opened.source.close()
+
+    def _check_host(self, configuration: Source) -> None:
+        host = _host(configuration)
+        refusal = self._guard.check_host(host) if host else None
+        if refusal is not None:
+            raise PermissionDenied(refusal)
+
+    def _opened(self, configuration: Source) -> RecordSource:
+        engine = self._engines.get(configuration.type)
+        if engine is None:
+            kind = configuration.type.value
+            raise QueryFailed(
+                Text(
+                    f"Connections of type {kind} can be kept, but this version cannot read them yet",
+                    f"Conexões do tipo {kind} podem ser salvas, mas ainda não podem ser lidas nesta versão",
+                )
+            )
+        return engine.open(configuration)
+
+
+def _host(configuration: Source) -> str:
+    """The host that a source is reached by; empty where it is reached by none, or by the engine's own."""
+    match configuration:
+        case SqlServer(host=host):
+            return host
+        case Nocodb(host=url) | Airtable(base_url=url):
+            return urlsplit(url).hostname or ""
+        case _:
+            return ""

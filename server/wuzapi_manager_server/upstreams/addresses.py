@@ -189,7 +189,11 @@ def _entries(entries: Sequence[str]) -> tuple[frozenset[str], tuple[Network, ...
         try:
             networks.append(_as_judged(ip_network(entry.strip().strip("[]"), strict=False)))
         except ValueError:
-            names.add(str(_read(entry)))
+            read = _read(entry)
+            if isinstance(read, str):
+                names.add(read)
+            else:
+                networks.append(ip_network(read))
     return frozenset(names), tuple(networks)
 
 
