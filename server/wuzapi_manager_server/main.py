@@ -51,7 +51,7 @@ async def running(settings: Settings, wire_parts: Wire = wire, *, worker: bool =
         parts = await stack.enter_async_context(wire_parts(settings, metrics))
         names = [service.name for service in parts.services]
         health = Health(names)
-        pipeline = Pipeline(parts.callers, _limits(settings), metrics)
+        pipeline = Pipeline(parts.callers, parts.audit, _limits(settings), metrics)
         server = new_server([pipeline], message_bytes=settings.grpc_max_message_bytes, share_port=worker)
         for service in parts.services:
             service.add(server)

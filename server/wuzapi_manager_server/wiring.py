@@ -15,10 +15,11 @@ from wuzapi_manager_server.domain.connection import ConnectionType
 from wuzapi_manager_server.observe import Metrics, logger
 from wuzapi_manager_server.rpc.branding import BrandingServicer
 from wuzapi_manager_server.rpc.connections import ConnectionServicer
-from wuzapi_manager_server.rpc.pipeline import Identifies
+from wuzapi_manager_server.rpc.pipeline import Audits, Identifies
 from wuzapi_manager_server.rpc.record_tables import RecordTables
 from wuzapi_manager_server.rpc.records import RecordServicer
 from wuzapi_manager_server.secret_box import SecretBox
+from wuzapi_manager_server.services.audit import Audit
 from wuzapi_manager_server.services.branding import Brandings
 from wuzapi_manager_server.services.callers import Callers
 from wuzapi_manager_server.services.connections import Connections
@@ -26,17 +27,20 @@ from wuzapi_manager_server.services.once import Once
 from wuzapi_manager_server.services.page_tokens import PageTokens
 from wuzapi_manager_server.services.records import Records
 from wuzapi_manager_server.settings import Settings
-from wuzapi_manager_server.sources.registry import Sources
+from wuzapi_manager_server.sources.registry import Engine, Sources
 from wuzapi_manager_server.sources.sqlite import SqliteEngine
 from wuzapi_manager_server.sources.sqlite_folder import SqliteFolder
+from wuzapi_manager_server.storage.audit import KEPT as AUDIT_KEPT
+from wuzapi_manager_server.storage.audit import AuditStore
 from wuzapi_manager_server.storage.branding import BrandingStore
 from wuzapi_manager_server.storage.connections import ConnectionStore
 from wuzapi_manager_server.storage.database import SQLITE_VERSION, Database
+from wuzapi_manager_server.storage.idempotency import KEPT as REQUESTS_KEPT
 from wuzapi_manager_server.storage.idempotency import IdempotencyStore
 from wuzapi_manager_server.storage.models import now_utc
 from wuzapi_manager_server.storage.pragmas import Pragmas
 from wuzapi_manager_server.storage.secret_keys import KEYS_FILE, TOKEN_FILE, load_admin_token, open_box
-from wuzapi_manager_server.storage.sweeper import Sweeper
+from wuzapi_manager_server.storage.sweeper import DELETED_KEPT, Kept, Sweeper
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
 from wuzapi_manager_server.upstreams.wuzapi import Wuzapi
 
@@ -56,6 +60,7 @@ class Parts:
     """What the server serves, and with what. `ready` tells whether the service can work."""
 
     callers: Identifies
+    audit: Audits
     services: Sequence[Service]
     ready: Callable[[], Awaitable[bool]]
 
@@ -114,25 +119,40 @@ async def wire(settings: Settings, _metrics: Metrics) -> AsyncIterator[Parts]:
         requests = IdempotencyStore(database, box, now_utc)
         once = Once(database, requests)
         guard = AddressGuard(settings.allowed_source_hosts, settings.denied_source_hosts)
-        engines = {ConnectionType.SQLITE: SqliteEngine(sqlite_folder(settings, pool))}
-        sources = Sources(engines, partial(store.get, secrets=True), guard)
-        sweeper = Sweeper(database, store, requests, now_utc)
+        sources = Sources(_engines(settings, pool), partial(store.get, secrets=True), guard)
+        audits = AuditStore(database, box, now_utc)
+        audit = Audit(database, audits)
+        kept = [
+            Kept(DELETED_KEPT, store.purge),
+            Kept(REQUESTS_KEPT, requests.purge),
+            Kept(AUDIT_KEPT, audits.purge),
+        ]
+        sweeper = Sweeper(database, kept, now_utc)
         sweeper.start()
         try:
             yield Parts(
                 Callers(token, wuzapi, settings.user_cache_ttl),
-                _services(settings, database, store, once, sources, box),
+                audit,
+                _services(settings, database, store, once, sources, box, audits, audit),
                 database.writable,
             )
         finally:
             await sweeper.stop()
             await once.drain()
+            await audit.drain()
             await sources.close()
     finally:
         if wuzapi is not None:
             await wuzapi.close()
         pool.shutdown(cancel_futures=True)
         await database.close()
+
+
+def _engines(settings: Settings, pool: Executor) -> dict[ConnectionType, Engine]:
+    """What reads and writes the tables of each type of connection."""
+    return {
+        ConnectionType.SQLITE: SqliteEngine(sqlite_folder(settings, pool)),
+    }
 
 
 def _never_sources(settings: Settings) -> list[Path]:
@@ -144,14 +164,21 @@ def _never_sources(settings: Settings) -> list[Path]:
 
 
 def _services(
-    settings: Settings, database: Database, store: ConnectionStore, once: Once, sources: Sources, box: SecretBox
+    settings: Settings,
+    database: Database,
+    store: ConnectionStore,
+    once: Once,
+    sources: Sources,
+    box: SecretBox,
+    audits: AuditStore,
+    audit: Audit,
 ) -> list[Service]:
     tokens = PageTokens(box)
     page_bytes = int(settings.grpc_max_message_bytes * _PAGE_SHARE)
-    connections = ConnectionServicer(Connections(database, store, once, sources), tokens, page_bytes)
-    brandings = BrandingServicer(Brandings(database, BrandingStore(database, now_utc)), tokens, page_bytes)
+    connections = ConnectionServicer(Connections(database, store, once, sources, audits), tokens, page_bytes)
+    brandings = BrandingServicer(Brandings(database, BrandingStore(database, now_utc), audits), tokens, page_bytes)
     records = RecordServicer(
-        RecordTables(Records(store, sources, box)),
+        RecordTables(Records(store, sources, box, audit)),
         once,
         tokens,
         page_bytes=page_bytes,

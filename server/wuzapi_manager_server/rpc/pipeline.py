@@ -17,11 +17,13 @@ from typing import NoReturn, Protocol, TypeAlias, TypeVar, cast
 import grpc
 from google.protobuf.message import DecodeError
 
+from wuzapi_manager_server.domain.audit import Deed, target
 from wuzapi_manager_server.domain.caller import Admin, Caller, Public, User
 from wuzapi_manager_server.domain.deadline import Deadline, timed_out
 from wuzapi_manager_server.errors import Code, InvalidInput, RateLimited, ServiceError, SystemFailure, Text, Violation
 from wuzapi_manager_server.observe import MethodMetrics, Metrics, failure, log_call
 from wuzapi_manager_server.rpc import access
+from wuzapi_manager_server.rpc.audited import Audited, audited, telling_target
 from wuzapi_manager_server.rpc.call import Call, Language, enter, language_of
 from wuzapi_manager_server.rpc.status import answer
 
@@ -42,6 +44,22 @@ class Identifies(Protocol):
 
     async def identify(self, *, token: str | None, authorization: str | None, deadline: Deadline) -> Caller:
         """The caller of these two entries of the metadata. InvalidToken, or an error that says why it is not known."""
+        ...
+
+
+class Audits(Protocol):
+    """Keeps the audit log."""
+
+    def enter(self, caller: Caller, action: str, request_id: str, peer: str) -> None:
+        """Makes the caller the actor of this task."""
+        ...
+
+    async def done(self, deed: Deed, outcome: str = "OK") -> None:
+        """Adds an entry."""
+        ...
+
+    def begin(self, deed: Deed, outcome: str) -> object:
+        """Begins to add an entry, for callers that cannot wait."""
         ...
 
 
@@ -85,6 +103,7 @@ class _Method:
     gate: _Gate
     metrics: MethodMetrics
     streams: bool
+    audited: Audited
 
 
 @dataclass(slots=True)
@@ -102,8 +121,9 @@ class _Flight:
 class Pipeline(grpc.aio.ServerInterceptor):
     """The interceptor. Health and reflection pass by it; what the access table does not know is not served."""
 
-    def __init__(self, callers: Identifies, limits: Limits, metrics: Metrics) -> None:
+    def __init__(self, callers: Identifies, audit: Audits, limits: Limits, metrics: Metrics) -> None:
         self._callers = callers
+        self._audit = audit
         self._limits = limits
         self._metrics = metrics
         self._unary = _Gate(limits.in_flight, Text("calls", "chamadas"))
@@ -138,8 +158,10 @@ class Pipeline(grpc.aio.ServerInterceptor):
     def _wrap(self, name: str, answers: access.Access, handler: Handler) -> Handler:
         streams = bool(handler.request_streaming or handler.response_streaming)
         gate = self._streams if streams else self._unary
-        method = _Method(name, answers, gate, self._metrics.method(name), streams)
+        method = _Method(name, answers, gate, self._metrics.method(name), streams, audited(name))
         parse = self._parser(handler)
+        if method.audited is not Audited.NEVER:
+            parse = telling_target(name, parse)
         encode = _encoder(handler)
         if handler.response_streaming:
             return self._unary_stream(method, handler, parse, encode)
@@ -214,13 +236,24 @@ class Pipeline(grpc.aio.ServerInterceptor):
                     async with scope:
                         flight.caller = await self._identify(method.access, metadata, deadline)
                         enter(Call(flight.caller, deadline, request_id, language))
+                        if method.audited is not Audited.NEVER:
+                            self._audit.enter(flight.caller, method.name, request_id, flight.peer)
+                        access.check(method.access, flight.caller)
                         response = await work(scope)
             except asyncio.CancelledError:
-                self._record(flight, "CANCELLED" if deadline.remaining() else "DEADLINE_EXCEEDED")
+                code = "CANCELLED" if deadline.remaining() else "DEADLINE_EXCEEDED"
+                self._record(flight, code)
+                if method.audited.tells(flight.caller, code):
+                    self._audit.begin(Deed(target.get()), code)
                 raise
             except Exception as error:  # noqa: BLE001 - the outermost catch-all: nothing foreign may reach a caller
-                await self._abort(flight, context, _told(error, expired=scope.expired(), streams=method.streams))
+                told = _told(error, expired=scope.expired(), streams=method.streams)
+                if method.audited.tells(flight.caller, told.code.value):
+                    await self._audit.done(Deed(target.get()), told.code.value)
+                await self._abort(flight, context, told)
             self._record(flight, "OK")
+            if method.audited.tells(flight.caller, "OK"):
+                await self._audit.done(Deed(target.get()))
             return response
         finally:
             self._running.discard(task)
@@ -238,9 +271,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         if answers is access.Access.PUBLIC:
             return _NOBODY
         token, authorization = metadata.get("token"), metadata.get("authorization")
-        caller = await self._callers.identify(token=token, authorization=authorization, deadline=deadline)
-        access.check(answers, caller)
-        return caller
+        return await self._callers.identify(token=token, authorization=authorization, deadline=deadline)
 
     async def _abort(self, flight: _Flight, context: Context, error: ServiceError) -> NoReturn:
         told: dict[str, object] = {}

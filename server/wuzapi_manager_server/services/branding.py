@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from wuzapi_manager_server.domain.audit import branding_facts
+from wuzapi_manager_server.domain.audit import changed as changed_deed
 from wuzapi_manager_server.domain.branding import Branding
 from wuzapi_manager_server.domain.branding_rules import kept
 from wuzapi_manager_server.errors import NotFound, Text, etag_mismatch
+from wuzapi_manager_server.storage.audit import AuditStore
 from wuzapi_manager_server.storage.branding import BrandingStore
 from wuzapi_manager_server.storage.database import Database
 
@@ -13,9 +16,10 @@ from wuzapi_manager_server.storage.database import Database
 class Brandings:
     """The use cases of BrandingService. There is one branding; every change makes a revision."""
 
-    def __init__(self, database: Database, store: BrandingStore) -> None:
+    def __init__(self, database: Database, store: BrandingStore, audit: AuditStore) -> None:
         self._database = database
         self.store = store
+        self._audit = audit
 
     def current(self) -> Branding:
         """The current branding; the defaults while nothing was ever set."""
@@ -29,7 +33,11 @@ class Brandings:
             if etag and etag != current.etag:
                 raise etag_mismatch(current.etag)
             branding = kept(merge(current))
-            return branding if validate_only else self.store.add(branding, current.revision)
+            if validate_only:
+                return branding
+            added = self.store.add(branding, current.revision)
+            self._audit.record(changed_deed("branding", branding_facts(current), branding_facts(added)))
+            return added
 
         return changed() if validate_only else await self._database.write(changed)
 

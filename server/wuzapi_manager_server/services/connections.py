@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from wuzapi_manager_server.domain import audit
 from wuzapi_manager_server.domain.connection import Connection, ConnectionStatus, Sharing
 from wuzapi_manager_server.domain.connection_rules import SUMMARY, checked, violations_of
 from wuzapi_manager_server.domain.deadline import Deadline
@@ -11,6 +12,7 @@ from wuzapi_manager_server.errors import AlreadyExists, InvalidInput, NotFound, 
 from wuzapi_manager_server.services.once import Once, Request
 from wuzapi_manager_server.sources.base import RecordSource
 from wuzapi_manager_server.sources.registry import Sources
+from wuzapi_manager_server.storage.audit import AuditStore
 from wuzapi_manager_server.storage.connections import ConnectionFilter, ConnectionStore, Head
 from wuzapi_manager_server.storage.database import Database
 
@@ -33,11 +35,14 @@ Encode = Callable[[Sequence[Connection]], bytes]
 class Connections:
     """The use cases of ConnectionService. Callers were admitted before; what is given here was read from messages."""
 
-    def __init__(self, database: Database, store: ConnectionStore, once: Once, sources: Sources) -> None:
+    def __init__(
+        self, database: Database, store: ConnectionStore, once: Once, sources: Sources, audit: AuditStore
+    ) -> None:
         self._database = database
         self.store = store
         self._once = once
         self._sources = sources
+        self._audit = audit
 
     async def create(
         self, connections: Sequence[Connection], request: Request, encode: Encode, *, validate_only: bool
@@ -47,7 +52,7 @@ class Connections:
             self._sources.check(connection.source)
         if validate_only:
             return encode(connections)
-        return await self._once.within(request, lambda: encode([self.store.create(each) for each in connections]))
+        return await self._once.within(request, lambda: encode([self._made(each) for each in connections]))
 
     def get(self, identifier: int, *, deleted: bool = False) -> Connection:
         """The connection of that id. NotFound where there is none or, without `deleted`, it is deleted."""
@@ -83,7 +88,13 @@ class Connections:
 
         if validate_only:
             return merged()
-        changed = await self._database.write(lambda: self.store.replace(merged(), None))
+
+        def replaced() -> Connection:
+            wanted, before = merged(), self.get(identifier)
+            secret = {"secret": "replaced"} if wanted.source.secret else {}
+            return self._changed(before, self.store.replace(wanted, None), secret)
+
+        changed = await self._database.write(replaced)
         await self._sources.forget(identifier)
         return changed
 
@@ -93,9 +104,12 @@ class Connections:
         """Sets the status alone."""
         if validate_only:
             return replace(self._current(identifier, etag), status=status)
-        return await self._database.write(
-            lambda: self.store.set_status(self._current(identifier, etag).id, status, None)
-        )
+
+        def set_it() -> Connection:
+            before = self._current(identifier, etag)
+            return self._changed(before, self.store.set_status(identifier, status, None))
+
+        return await self._database.write(set_it)
 
     async def assign(self, identifier: int, users: tuple[str, ...], etag: str, *, validate_only: bool) -> Connection:
         """Adds users. InvalidInput where there would be too many."""
@@ -104,11 +118,9 @@ class Connections:
             current = self._current(identifier, etag)
             everyone = tuple(dict.fromkeys((*current.assigned_users, *users)))
             checked(replace(current, assigned_users=everyone))
-            return (
-                replace(current, assigned_users=everyone)
-                if validate_only
-                else self.store.assign(identifier, users, None)
-            )
+            if validate_only:
+                return replace(current, assigned_users=everyone)
+            return self._changed(current, self.store.assign(identifier, users, None))
 
         return assigned() if validate_only else await self._database.write(assigned)
 
@@ -117,14 +129,19 @@ class Connections:
         if validate_only:
             current = self._current(identifier, etag)
             return replace(current, assigned_users=tuple(u for u in current.assigned_users if u not in set(users)))
-        return await self._database.write(lambda: self.store.unassign(self._current(identifier, etag).id, users, None))
+
+        def unassigned() -> Connection:
+            before = self._current(identifier, etag)
+            return self._changed(before, self.store.unassign(identifier, users, None))
+
+        return await self._database.write(unassigned)
 
     async def delete(self, identifiers: Sequence[int], etag: str, *, validate_only: bool) -> list[Connection]:
         """Deletes all softly or none."""
 
         def deleted() -> list[Connection]:
             found = [self._current(identifier, etag) for identifier in identifiers]
-            return found if validate_only else [self.store.delete(each.id, None) for each in found]
+            return found if validate_only else [self._changed(each, self.store.delete(each.id, None)) for each in found]
 
         if validate_only:
             return deleted()
@@ -146,7 +163,9 @@ class Connections:
                     metadata={"id": str(identifier)},
                 )
             _expect(current, etag)
-            return replace(current, delete_time=None) if validate_only else self.store.undelete(identifier, None)
+            if validate_only:
+                return replace(current, delete_time=None)
+            return self._changed(current, self.store.undelete(identifier, None))
 
         return undeleted() if validate_only else await self._database.write(undeleted)
 
@@ -174,6 +193,19 @@ class Connections:
         finally:
             if not connection.id:
                 await source.close()
+
+    def _made(self, connection: Connection) -> Connection:
+        made = self.store.create(connection)
+        told = replace(made, source=connection.source)  # it tells whether a secret was given
+        self._audit.record(audit.created(_place(made), audit.connection_facts(told, self._audit.handle)))
+        return made
+
+    def _changed(self, before: Connection, after: Connection, also: audit.Facts | None = None) -> Connection:
+        """Tells the audit log, in the transaction that changes it, where anything did change."""
+        if before.version != after.version:
+            facts = [audit.connection_facts(each, self._audit.handle) for each in (before, after)]
+            self._audit.record(audit.changed(_place(after), facts[0], {**facts[1], **(also or {})}))
+        return after
 
     async def _source(self, connection: Connection) -> RecordSource:
         if connection.id:
@@ -205,6 +237,10 @@ def not_found(identifier: int) -> NotFound:
         Text(f"There is no connection {identifier}", f"Conexão {identifier} não encontrada"),
         metadata={"id": str(identifier)},
     )
+
+
+def _place(connection: Connection) -> str:
+    return f"connections/{connection.id}"
 
 
 def _expect(connection: Connection, etag: str) -> None:

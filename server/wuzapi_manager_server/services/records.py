@@ -26,6 +26,7 @@ from wuzapi_manager_server.errors import (
     record_not_found,
 )
 from wuzapi_manager_server.secret_box import SecretBox
+from wuzapi_manager_server.services.audit import Audit
 from wuzapi_manager_server.services.record_ids import RecordIds
 from wuzapi_manager_server.sources.base import Change, Guard, Outcome, Query, RecordSource, Sort, Where
 from wuzapi_manager_server.sources.registry import Sources
@@ -68,10 +69,13 @@ class Result(NamedTuple):
 class Records:
     """Admits callers to the tables of connections."""
 
-    def __init__(self, store: ConnectionStore, sources: Sources, box: SecretBox, kept: int = 1_000) -> None:
+    def __init__(
+        self, store: ConnectionStore, sources: Sources, box: SecretBox, audit: Audit, kept: int = 1_000
+    ) -> None:
         self._store = store
         self._sources = sources
         self._box = box
+        self._audit = audit
         self._kept = kept
         self._connections: dict[int, Connection] = {}
         self._fields: dict[tuple[int, bool, bool], tuple[int, Fields]] = {}
@@ -96,7 +100,8 @@ class Records:
         table = await source.describe(deadline)
         require_link_column(connection, table)
         fields = self._fields_of(table, connection, scope)
-        return OpenTable(connection, source, table, scope, fields, RecordIds(self._box, connection, table), self._box)
+        ids = RecordIds(self._box, connection, table)
+        return OpenTable(connection, source, table, scope, fields, ids, self._box, self._audit)
 
     def _fields_of(self, table: Table, connection: Connection, scope: RowScope) -> Fields:
         """The fields, made once for each shape of scope while the connection and the table stay as they are."""
@@ -138,6 +143,7 @@ class OpenTable:
     fields: Fields
     ids: RecordIds
     box: SecretBox
+    audit: Audit
 
     async def find(
         self,
@@ -190,7 +196,9 @@ class OpenTable:
 
     async def create(self, rows: Sequence[Mapping[str, Cell]], deadline: Deadline) -> list[Result]:
         """Makes rows that `prepared` gave."""
-        return self._results(await self.source.insert(rows, self.scope.owner, deadline, table=self.table))
+        outcomes = await self.source.insert(rows, self.scope.owner, deadline, table=self.table)
+        await self._tell(outcomes, rows)
+        return self._results(outcomes)
 
     def changes(self, edits: Sequence[Edit], path: Callable[[int], str]) -> list[Change]:
         """What the source is to change. InvalidInput with every violation of all of them, below `path` of each."""
@@ -213,7 +221,9 @@ class OpenTable:
 
     async def update(self, changes: Sequence[Change], deadline: Deadline) -> list[Result]:
         """Changes rows. NotFound where one is not in the scope."""
-        return self._results(await self.source.update(changes, self.scope.owner, deadline, table=self.table))
+        outcomes = await self.source.update(changes, self.scope.owner, deadline, table=self.table)
+        await self._tell(outcomes, [change.values for change in changes])
+        return self._results(outcomes)
 
     def deletions(self, identifiers: Sequence[str], etag: str = "") -> list[tuple[Key, Guard | None]]:
         """What the source is to delete."""
@@ -224,7 +234,10 @@ class OpenTable:
 
     async def delete(self, deletions: Sequence[tuple[Key, Guard | None]], deadline: Deadline) -> list[Result]:
         """Deletes rows. NotFound where one is not in the scope."""
-        return self._results(await self.source.delete(deletions, self.scope.owner, deadline))
+        outcomes = await self.source.delete(deletions, self.scope.owner, deadline)
+        gone = [key for (key, _), outcome in zip(deletions, outcomes, strict=True) if outcome.error is None]
+        await self.audit.records(self.connection.id, [self.ids.give(key) for key in gone], (), self._as_user())
+        return self._results(outcomes)
 
     async def check_there(self, targets: Iterable[tuple[Key, Guard | None]], deadline: Deadline) -> None:
         """For dry runs: NotFound or Conflict where a row could not be changed."""
@@ -281,6 +294,16 @@ class OpenTable:
                     f"A tabela '{self.table.name}' é somente leitura",
                 )
             )
+
+    async def _tell(self, outcomes: Sequence[Outcome], values: Sequence[Mapping[str, Cell]]) -> None:
+        """Tells the audit log which rows were written, and which fields of them."""
+        rows = [outcome.row for outcome in outcomes if outcome.row is not None]
+        columns = {column for each in values for column in each}
+        fields = [field.name for field in self.fields.all if field.column.name in columns]
+        await self.audit.records(self.connection.id, [self.ids.give(row.key) for row in rows], fields, self._as_user())
+
+    def _as_user(self) -> str:
+        return self.scope.owner.value if self.scope.owner else ""
 
     def _results(self, outcomes: Sequence[Outcome]) -> list[Result]:
         return [Result(None if row is None else self.record(row, self.fields.all), error) for row, error in outcomes]

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -117,7 +119,8 @@ class Database:
         What `work` raises undoes it alone. DatabaseError when the transaction fails (busy for longer than the timeout,
         disk full), RateLimited when 10,000 writes are waiting. Work that has begun is not stopped by cancelling.
         """
-        return await self._writer.do(work)
+        # The work runs on another thread, and tells there who acts.
+        return await self._writer.do(partial(copy_context().run, work))
 
     async def alone(self, work: Callable[[], T]) -> T:
         """Runs `work` on the writing connection outside of any transaction: for VACUUM, ANALYZE and checkpoints."""

@@ -121,6 +121,28 @@ class IdempotencyRequest(_Table):
         table_name = "idempotency_requests"
 
 
+class AuditEntry(_Table):
+    """An entry of the audit log; `previous` is the hash of the one before."""
+
+    id = AutoField()
+    created_at = TextField()
+    actor = TextField()
+    actor_id = TextField()
+    action = TextField()
+    request_id = TextField()
+    peer = TextField()
+    target = TextField()
+    facts_before = TextField()
+    facts_after = TextField()
+    outcome = TextField()
+    previous = BlobField()
+
+    class Meta:
+        """Where it lies."""
+
+        table_name = "audit_events"
+
+
 def compiled(query: Query) -> str:
     """The text of a statement whose values are all named (`SQL(":id")`). ValueError when one is not."""
     text, values = query.sql()

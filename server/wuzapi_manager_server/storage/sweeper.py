@@ -1,33 +1,34 @@
-"""Removes what has had its time: deleted connections after 30 days, remembered requests after 24 hours."""
+"""Removes what has had its time."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
+from typing import NamedTuple
 
 from wuzapi_manager_server.errors import ServiceError
 from wuzapi_manager_server.observe import failure, logger
-from wuzapi_manager_server.storage.connections import ConnectionStore
 from wuzapi_manager_server.storage.database import Database
-from wuzapi_manager_server.storage.idempotency import KEPT, IdempotencyStore
 from wuzapi_manager_server.storage.models import Clock
 
 DELETED_KEPT = timedelta(days=30)
+"""How long a deleted connection can be brought back."""
+
+
+class Kept(NamedTuple):
+    """How long something is kept, and what removes a batch of what was made before a moment, and counts it."""
+
+    time: timedelta
+    purge: Callable[[datetime], int]
 
 
 class Sweeper:
     """Sweeps when it is started and every `interval` seconds. Failures are logged and tried again the next time."""
 
-    def __init__(
-        self,
-        database: Database,
-        connections: ConnectionStore,
-        requests: IdempotencyStore,
-        clock: Clock,
-        interval: float = 3_600.0,
-    ) -> None:
+    def __init__(self, database: Database, kept: Sequence[Kept], clock: Clock, interval: float = 3_600.0) -> None:
         self._database = database
-        self._connections = connections
-        self._requests = requests
+        self._kept = kept
         self._clock = clock
         self._interval = interval
         self._task: asyncio.Task[None] | None = None
@@ -44,13 +45,12 @@ class Sweeper:
                 await self._task
 
     async def sweep(self) -> int:
-        """Removes all that is due, in batches of 500 a transaction, and says how much that was."""
+        """Removes all that is due, a batch a transaction, and says how much that was."""
         now = self._clock()
         removed = 0
-        while count := await self._database.write(lambda: self._connections.purge(now - DELETED_KEPT)):
-            removed += count
-        while count := await self._database.write(lambda: self._requests.purge(now - KEPT)):
-            removed += count
+        for kept in self._kept:
+            while count := await self._database.write(partial(kept.purge, now - kept.time)):
+                removed += count
         return removed
 
     async def _run(self) -> None:

@@ -17,6 +17,7 @@ import grpc
 from wuzapi_manager.v1 import branding_pb2 as branding
 from wuzapi_manager.v1 import branding_pb2_grpc, record_pb2
 from wuzapi_manager_server.cli import announce
+from wuzapi_manager_server.domain.audit import Deed
 from wuzapi_manager_server.domain.caller import Admin, Caller, Public, User
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.errors import InvalidInput, InvalidToken, NotFound, RateLimited, Text, Violation
@@ -50,6 +51,19 @@ class FakeCallers:
         if token is None and authorization is None:
             return Public()
         raise InvalidToken(Text("The token was refused", "Token inválido"))
+
+
+class FakeAudit:
+    """Keeps nothing."""
+
+    def enter(self, caller: Caller, action: str, request_id: str, peer: str) -> None:
+        del caller, action, request_id, peer
+
+    async def done(self, deed: Deed, outcome: str = "OK") -> None:
+        del deed, outcome
+
+    def begin(self, deed: Deed, outcome: str) -> None:
+        del deed, outcome
 
 
 class Branding(branding_pb2_grpc.BrandingServiceServicer):
@@ -198,7 +212,7 @@ class App:
                 ),
                 Service(RECORDS, self.records.add),
             ]
-            yield Parts(FakeCallers(), services, ready)
+            yield Parts(FakeCallers(), FakeAudit(), services, ready)
 
         return wired
 

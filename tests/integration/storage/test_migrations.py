@@ -13,6 +13,7 @@ from wuzapi_manager_server.storage.migrations import APPLICATION_ID, STEPS, migr
 
 TABLES = [
     models.Assignment,
+    models.AuditEntry,
     models.BrandingRevision,
     models.DatabaseConnection,
     models.IdempotencyRequest,

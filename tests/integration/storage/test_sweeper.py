@@ -11,8 +11,8 @@ from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.storage import connections
 from wuzapi_manager_server.storage.connections import ConnectionStore
 from wuzapi_manager_server.storage.database import Database
-from wuzapi_manager_server.storage.idempotency import IdempotencyStore
-from wuzapi_manager_server.storage.sweeper import Sweeper
+from wuzapi_manager_server.storage.idempotency import KEPT, IdempotencyStore
+from wuzapi_manager_server.storage.sweeper import DELETED_KEPT, Kept, Sweeper
 
 
 class Swept(IdempotencyStore):
@@ -30,6 +30,10 @@ class Swept(IdempotencyStore):
         return removed
 
 
+def kept(store: ConnectionStore, requests: IdempotencyStore) -> list[Kept]:
+    return [Kept(DELETED_KEPT, store.purge), Kept(KEPT, requests.purge)]
+
+
 async def test_a_sweep_removes_what_is_due_in_batches(
     database: Database, box: SecretBox, clock: Clock, store: ConnectionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,7 +45,7 @@ async def test_a_sweep_removes_what_is_due_in_batches(
     await database.write(lambda: requests.begin(b"old", b""))
     clock.forward(days=29, hours=23)
     await database.write(lambda: store.delete(6, None))
-    sweeper = Sweeper(database, store, requests, clock, interval=0.001)
+    sweeper = Sweeper(database, kept(store, requests), clock, interval=0.001)
     sweeper.start()
     await requests.ends.acquire()
     assert [store.version(number) for number in (1, 5, 6)] == [2, 2, 2]
@@ -62,7 +66,7 @@ async def test_a_sweep_that_fails_is_tried_again(
     requests = Swept(database, box, clock)
     store = ConnectionStore(database, box, clock)
     await database.alone(lambda: database.rows("PRAGMA query_only = 1"))
-    sweeper = Sweeper(database, store, requests, clock, interval=0.001)
+    sweeper = Sweeper(database, kept(store, requests), clock, interval=0.001)
     await sweeper.stop()
     sweeper.start()
     while "sweep failed" not in "".join(capfd.readouterr()):  # where the log goes is for whoever configured it last
