@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 ENGLISH, PORTUGUESE = ROOT / "README.md", ROOT / "README.pt-BR.md"
 READMES = [ENGLISH, PORTUGUESE]
 PAGES = [*READMES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-COMMANDS = ("serve", "config", "check", "migrate", "health", "token", "secrets rotate", "version")
+COMMANDS = ("serve", "config", "check", "migrate", "health", "token", "secrets rotate", "adopt", "version")
 NAMED_ADDRESS = "127.0.0.1:50051"
 
 
@@ -168,7 +168,7 @@ def test_the_settings_table_is_complete(page: Path) -> None:
 def test_the_commands_exist(page: Path) -> None:
     """The table of commands has those of the command line, each with a help text, and no other."""
     part = page.read_text().partition("wuzapi-manager COMMAND")[2]
-    assert tuple(re.findall(r"^\| `([a-z ]+)` \|", part, re.MULTILINE)) == COMMANDS
+    assert tuple(re.findall(r"^\| `([a-z ]+)(?: FILE)?` \|", part, re.MULTILINE)) == COMMANDS
     program = Path(sys.executable).with_name("wuzapi-manager")
     for command in COMMANDS:
         done = subprocess.run([program, *command.split(), "--help"], capture_output=True, text=True, check=False)
