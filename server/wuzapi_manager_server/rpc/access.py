@@ -20,10 +20,19 @@ _SERVICES: Mapping[str, Access] = {
     "wuzapi_manager.v1.BrandingService": Access.ADMIN,
     "wuzapi_manager.v1.ConnectionService": Access.ADMIN,
     "wuzapi_manager.v1.RecordService": Access.USER_OR_ADMIN,
+    "wuzapi_manager.v1.RelayService": Access.USER,
 }
 _METHODS: Mapping[str, Access] = {
     "/wuzapi_manager.v1.BrandingService/GetBranding": Access.PUBLIC,
     "/wuzapi_manager.v1.ConnectionService/ListUserConnections": Access.USER,
+    "/wuzapi_manager.v1.RelayService/Call": Access.USER_OR_ADMIN,
+    "/wuzapi_manager.v1.RelayService/CheckHealth": Access.PUBLIC,
+    "/wuzapi_manager.v1.RelayService/CreateUser": Access.ADMIN,
+    "/wuzapi_manager.v1.RelayService/DeleteUser": Access.ADMIN,
+    "/wuzapi_manager.v1.RelayService/GetRelayConfig": Access.PUBLIC,
+    "/wuzapi_manager.v1.RelayService/GetUser": Access.ADMIN,
+    "/wuzapi_manager.v1.RelayService/ListUsers": Access.ADMIN,
+    "/wuzapi_manager.v1.RelayService/UpdateUser": Access.ADMIN,
 }
 _OPEN_SERVICES = frozenset(
     {"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"}

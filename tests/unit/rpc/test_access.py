@@ -28,9 +28,16 @@ def test_table_knows_every_rpc() -> None:
     assert [name for name in names if access_to(name) is None] == []
     answers = {name: access_to(name) for name in names}
     assert [name for name, access in answers.items() if access is Access.PUBLIC] == [
-        "/wuzapi_manager.v1.BrandingService/GetBranding"
+        "/wuzapi_manager.v1.BrandingService/GetBranding",
+        "/wuzapi_manager.v1.RelayService/CheckHealth",
+        "/wuzapi_manager.v1.RelayService/GetRelayConfig",
     ]
-    assert [name for name, access in answers.items() if access is Access.USER] == [
+    relay = {name.rpartition("/")[2]: access for name, access in answers.items() if "RelayService" in name}
+    assert {name for name, access in relay.items() if access is Access.ADMIN} == {
+        f"{verb}User{'s' if verb == 'List' else ''}" for verb in ("List", "Get", "Create", "Update", "Delete")
+    }
+    assert [name for name, access in relay.items() if access is Access.USER_OR_ADMIN] == ["Call"]
+    assert [name for name, access in answers.items() if access is Access.USER and "RelayService" not in name] == [
         "/wuzapi_manager.v1.ConnectionService/ListUserConnections"
     ]
     assert {access for name, access in answers.items() if "RecordService" in name} == {Access.USER_OR_ADMIN}
