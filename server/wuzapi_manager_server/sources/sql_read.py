@@ -13,6 +13,9 @@ from wuzapi_manager_server.sources.sql_paging import Place, behind, places
 from wuzapi_manager_server.sources.sql_table import Condition, SqlColumn, SqlTable
 from wuzapi_manager_server.sources.sql_where import scope
 
+ASKED_AT_ONCE = 500
+"""Values of keys in one statement."""
+
 
 def fetch(connection: sa.Connection, table: SqlTable, query: Query) -> list[Row]:
     """The rows of a query: those behind `after` where the table has a key, else those behind `offset`."""
@@ -87,15 +90,34 @@ class Finder:
         self._connection = connection
         self._table = table
         self._scope = scope(table, owner, None)
-        self._shape = Shape.of(table, places(table, ()))
+        self.shape = Shape.of(table, places(table, ()))
+
+    @property
+    def owned(self) -> Condition:
+        """Whether a row is the owner's."""
+        return sa.and_(sa.true(), *self._scope)
+
+    def many(self, keys: Sequence[Key], *, lock: bool = False) -> dict[Key, Row]:
+        """Rows of those keys, with few statements, locked against others' changes where the engine has such locks.
+
+        A row that is not among them may be there all the same: with null in its key, or under another spelling of it.
+        """
+        found: dict[Key, Row] = {}
+        width = len(self._table.key)
+        plain = [key for key in keys if len(key) == width and None not in key]
+        size = max(1, ASKED_AT_ONCE // max(1, width))
+        for at in range(0, len(plain), size):
+            conditions = [*self._scope, self._table.is_one_of(plain[at : at + size])]
+            found |= {row.key: row for row in self.shape.rows(self._connection, conditions, None, 0, lock=lock)}
+        return found
 
     def condition(self, key: Key) -> Condition:
         """Whether a row is the owner's and has that key."""
         return sa.and_(*self._scope, self._table.is_key(key))
 
-    def get(self, key: Key) -> Row | None:
-        """The row of that key, or None. QueryFailed where the key does not tell rows apart."""
-        rows = self._shape.rows(self._connection, [self.condition(key)], 2, 0)
+    def get(self, key: Key, *, lock: bool = False) -> Row | None:
+        """The row of that key, or None; locked as by `many`. QueryFailed where the key does not tell rows apart."""
+        rows = self.shape.rows(self._connection, [self.condition(key)], 2, 0, lock=lock)
         if len(rows) > 1:
             raise QueryFailed(
                 Text("Several rows have this primary key", "Várias linhas têm esta chave primária"),
@@ -137,17 +159,25 @@ class Shape:
         )
 
     def rows(
-        self, connection: sa.Connection, conditions: Sequence[Condition], limit: int | None, offset: int
+        self,
+        connection: sa.Connection,
+        conditions: Sequence[Condition],
+        limit: int | None,
+        offset: int,
+        *,
+        lock: bool = False,
     ) -> list[Row]:
         """The rows that meet all conditions, in order."""
         statement = self.statement(conditions, limit, offset)
+        if lock:
+            statement = statement.with_for_update()
         try:
             with connection.execute(statement) as result:
                 raws = result.fetchall()
         except UnicodeDecodeError:  # the driver meets a text that is none; asked carefully, every value comes
             if self.careful:
                 raise
-            return replace(self, careful=True).rows(connection, conditions, limit, offset)
+            return replace(self, careful=True).rows(connection, conditions, limit, offset, lock=lock)
         return [self._careful_row(raw) if self.careful else self.row(raw) for raw in raws]
 
     def statement(

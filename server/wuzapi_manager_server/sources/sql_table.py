@@ -1,7 +1,8 @@
 """A table as SQLAlchemy Core speaks of it, with what an engine knows of each column."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +85,7 @@ class SqlTable:
 
     `key` are the primary key's columns; `tie` tells apart rows whose key does not (nulls in it), or orders a table
     without one. `read_only` is why the table takes no writes. `version` is the engine's own mark of the description.
+    `returns` says that the RETURNING of a write gives rows as they stay: nothing changes them afterwards.
     """
 
     table: Table
@@ -93,6 +95,7 @@ class SqlTable:
     tie: SqlColumn | None
     read_only: Text | None
     version: object
+    returns: bool = False
 
     def column(self, name: str) -> SqlColumn:
         """The column of that name. QueryFailed where there is none."""
@@ -109,6 +112,17 @@ class SqlTable:
             return sa.and_(*(column.is_scalar(scalar) for column, scalar in zip(self.key, key, strict=True)))
         except ValueError:
             return sa.false()
+
+    def is_one_of(self, keys: Sequence[Key]) -> Condition:
+        """Whether a row has one of those keys, of which none holds null."""
+        if len(self.key) != 1:
+            return sa.or_(sa.false(), *(self.is_key(key) for key in keys))
+        (column,) = self.key
+        literals = []
+        for key in keys:
+            with suppress(ValueError):
+                literals.append(column.literal(*key))
+        return column.sort.in_(literals)
 
     def check_writable(self) -> None:
         """QueryFailed where the table takes no writes."""
