@@ -31,6 +31,9 @@ BATCH = 1000
 class SqlSource(ABC):
     """A RecordSource over one table; the engine says how a transaction and a description are had."""
 
+    writer: type[sql_write.Written] = sql_write.Written
+    """What carries out the writes of one call."""
+
     def __init__(self) -> None:
         self._known: SqlTable | None = None
         self._known_at = 0.0
@@ -164,6 +167,11 @@ class SqlSource(ABC):
             lambda connection, _: sql_read.get(connection, self._table(connection, table), key, owner), deadline
         )
 
+    def _written(
+        self, connection: sa.Connection, job: Job, owner: Owner | None, table: Table | None = None
+    ) -> sql_write.Written:
+        return self.writer(connection, self._table(connection, table), owner, job.check)
+
     async def insert(
         self,
         rows: Sequence[Mapping[str, Cell]],
@@ -174,9 +182,7 @@ class SqlSource(ABC):
     ) -> list[Outcome]:
         """See RecordSource."""
         return await self.transaction(
-            lambda connection, job: sql_write.insert(
-                connection, self._table(connection, table), rows, owner, job.check
-            ),
+            lambda connection, job: sql_write.insert(self._written(connection, job, owner, table), rows),
             deadline,
             write=True,
         )
@@ -186,9 +192,7 @@ class SqlSource(ABC):
     ) -> list[Outcome]:
         """See RecordSource."""
         return await self.transaction(
-            lambda connection, job: sql_write.update(
-                connection, self._table(connection, table), changes, owner, job.check
-            ),
+            lambda connection, job: sql_write.update(self._written(connection, job, owner, table), changes),
             deadline,
             write=True,
         )
@@ -198,7 +202,7 @@ class SqlSource(ABC):
     ) -> list[Outcome]:
         """See RecordSource."""
         return await self.transaction(
-            lambda connection, job: sql_write.delete(connection, self._table(connection), keys, owner, job.check),
+            lambda connection, job: sql_write.delete(self._written(connection, job, owner), keys),
             deadline,
             write=True,
         )

@@ -16,9 +16,6 @@ from wuzapi_manager_server.sources.base import Change, Guard, Outcome
 from wuzapi_manager_server.sources.sql_read import Finder
 from wuzapi_manager_server.sources.sql_table import SqlTable
 
-Check = Callable[[], None]
-"""Raises where the work shall end."""
-
 PARAMETERS = 1000
 """Values in one INSERT, unless a single row has more."""
 
@@ -26,51 +23,38 @@ Values = dict[str, object]
 """Raw values by the key of the column's element."""
 
 
-def insert(
-    connection: sa.Connection, table: SqlTable, rows: Sequence[Mapping[str, Cell]], owner: Owner | None, check: Check
-) -> list[Outcome]:
+def insert(written: "Written", rows: Sequence[Mapping[str, Cell]]) -> list[Outcome]:
     """Makes rows, many in one statement."""
-    table.check_writable()
-    raws = [_raw(table, row) for row in rows]
-    written = _Written(connection, table, owner, check)
+    written.table.check_writable()
+    raws = [_raw(written.table, row) for row in rows]
     for _, group in groupby(raws, key=lambda raw: raw.keys()):
         same = list(group)
         size = max(1, PARAMETERS // max(1, len(same[0])))
         for at in range(0, len(same), size):
-            check()
+            written.check()
             written.insert(same[at : at + size])
     return written.outcomes()
 
 
-def update(
-    connection: sa.Connection, table: SqlTable, changes: Sequence[Change], owner: Owner | None, check: Check
-) -> list[Outcome]:
+def update(written: "Written", changes: Sequence[Change]) -> list[Outcome]:
     """Changes rows."""
-    table.check_writable()
-    written = _Written(connection, table, owner, check)
-    raws = [_raw(table, change.values) for change in changes]
+    written.table.check_writable()
+    raws = [_raw(written.table, change.values) for change in changes]
     targets = written.targets([(change.key, change.guard) for change in changes])
     for row, raw in zip(targets, raws, strict=True):
-        check()
+        written.check()
         written.update(row, raw)
     return written.outcomes()
 
 
-def delete(
-    connection: sa.Connection,
-    table: SqlTable,
-    keys: Sequence[tuple[Key, Guard | None]],
-    owner: Owner | None,
-    check: Check,
-) -> list[Outcome]:
+def delete(written: "Written", keys: Sequence[tuple[Key, Guard | None]]) -> list[Outcome]:
     """Deletes rows."""
-    table.check_writable()
-    written = _Written(connection, table, owner, check)
+    written.table.check_writable()
     for row in written.targets(keys):
-        check()
-        result = connection.execute(sa.delete(table.element).where(written.finder.condition(row.key)))
+        written.check()
+        result = written.connection.execute(sa.delete(written.table.element).where(written.finder.condition(row.key)))
         if result.rowcount != 1:
-            raise _not_done()
+            raise not_done()
     return [Outcome(None) for _ in keys]
 
 
@@ -81,15 +65,20 @@ def _raw(table: SqlTable, row: Mapping[str, Cell]) -> Values:
     return {str(column.element.key): column.bind(row[name]) for name, column in table.columns.items() if name in row}
 
 
-class _Written:
-    """The rows that one call writes: their keys, and where the writes give them whole, the rows themselves."""
+class Written:
+    """The rows that one call writes: their keys, and where the writes give them whole, the rows themselves.
 
-    def __init__(self, connection: sa.Connection, table: SqlTable, owner: Owner | None, check: Check) -> None:
-        self._connection = connection
-        self._table = table
-        self._check = check
+    `check` raises where the work shall end.
+    """
+
+    def __init__(
+        self, connection: sa.Connection, table: SqlTable, owner: Owner | None, check: Callable[[], None]
+    ) -> None:
+        self.connection = connection
+        self.table = table
+        self.check = check
         self.finder = Finder(connection, table, owner)
-        self._keys: list[Key] = []
+        self.keys: list[Key] = []
         self._rows: list[Row] = []
 
     def targets(self, wanted: Sequence[tuple[Key, Guard | None]]) -> list[Row]:
@@ -108,47 +97,48 @@ class _Written:
     def insert(self, raws: list[Values]) -> None:
         """Makes rows of the same columns, by one statement."""
         # ABORT where the table says ON CONFLICT REPLACE: a row made must not take another's place.
-        statement = sa.insert(self._table.element).prefix_with("OR ABORT", dialect="sqlite")
+        statement = sa.insert(self.table.element).prefix_with("OR ABORT", dialect="sqlite")
         self._execute(statement.values({key: sa.bindparam(key) for key in raws[0]}) if raws[0] else statement, raws)
 
     def update(self, row: Row, raw: Values) -> None:
         """Changes a row that `targets` gave."""
         if not raw:
-            self._keys.append(row.key)
+            self.keys.append(row.key)
             self._rows.append(row)
             return
-        statement = sa.update(self._table.element).prefix_with("OR ABORT", dialect="sqlite")
+        statement = sa.update(self.table.element).prefix_with("OR ABORT", dialect="sqlite")
         self._execute(statement.where(self.finder.condition(row.key)).values(raw), [{}])
 
     def _execute(self, statement: sa.Insert | sa.Update, raws: list[Values]) -> None:
-        shown = [column.shown for column in self.finder.shape.selected] if self._table.returns else []
-        keys = [column.careful for column in self._table.key]
+        shown = [column.shown for column in self.finder.shape.selected] if self.table.returns else []
+        keys = [column.careful for column in self.table.key]
         returning = statement.returning(*([*shown, self.finder.owned.label("owned")] if shown else keys))
-        with self._connection.execute(returning, raws if len(raws) > 1 else raws[0]) as result:
+        with self.connection.execute(returning, raws if len(raws) > 1 else raws[0]) as result:
             written = result.fetchall()
         if len(written) != len(raws):
-            raise _not_done()
+            raise not_done()
         for raw in written:
             if not shown:
-                self._keys.append(self._key(raw))
+                self.keys.append(self.key_of(raw))
             elif raw[-1] is not True:
                 raise _not_kept()
             else:
                 row = self.finder.shape.row(raw[:-1])
-                self._keys.append(row.key)
+                self.keys.append(row.key)
                 self._rows.append(row)
 
-    def _key(self, raw: Iterable[object]) -> Key:
-        return tuple(column.scalar(column.caught(part)) for column, part in zip(self._table.key, raw, strict=True))
+    def key_of(self, raw: Iterable[object]) -> Key:
+        """The key of the raw values of its columns."""
+        return tuple(column.scalar(column.caught(part)) for column, part in zip(self.table.key, raw, strict=True))
 
     def outcomes(self) -> list[Outcome]:
         """The rows as they are once all are written."""
-        self._check()
-        if self._table.returns:
+        self.check()
+        if self.table.returns:
             return [Outcome(row) for row in self._rows]
-        found = self.finder.many(self._keys)
+        found = self.finder.many(self.keys)
         outcomes = []
-        for key in self._keys:
+        for key in self.keys:
             row = found.get(key) or self.finder.get(key)
             if row is None:
                 raise _not_kept()
@@ -169,7 +159,8 @@ def _not_kept() -> QueryFailed:
     )
 
 
-def _not_done() -> QueryFailed:
+def not_done() -> QueryFailed:
+    """The error for a statement that changed another number of rows than it should."""
     return QueryFailed(
         Text("The table refused the change", "A tabela recusou a alteração"),
         suggestion=Text("Check the table's triggers", "Verifique os gatilhos da tabela"),
