@@ -78,6 +78,10 @@ class SqlColumn(ABC):
         """Whether the column is what `scalar` says, null included. ValueError where no row can hold it."""
         return self.sort.is_(sa.null()) if scalar is None else self.sort == self.literal(scalar)
 
+    def is_exactly(self, scalar: Scalar) -> Condition:
+        """As `is_scalar`, but never of another value that only sorts the same. What finds a row by its key."""
+        return self.is_scalar(scalar)
+
 
 @dataclass(frozen=True)
 class SqlTable:
@@ -109,7 +113,7 @@ class SqlTable:
         if not self.key or len(key) != len(self.key):
             return sa.false()
         try:
-            return sa.and_(*(column.is_scalar(scalar) for column, scalar in zip(self.key, key, strict=True)))
+            return sa.and_(*(column.is_exactly(scalar) for column, scalar in zip(self.key, key, strict=True)))
         except ValueError:
             return sa.false()
 
