@@ -227,7 +227,15 @@ def test_every_bad_field_is_told_at_once(world: World, there: int) -> None:
             {f"connection.{at}" for at in fields},
         ),
         (pb.TestConnectionRequest(connection=bad), {f"connection.{at}" for at in fields - {"name"}}),
-        (pb.DescribeSourceRequest(connection=bad), {f"connection.{at}" for at in fields - {"name"}}),
+        (
+            pb.DescribeSourceRequest(id=there, connection=bad, page_size=-1, page_token="x"),
+            {*(f"connection.{at}" for at in fields - {"name"}), "id", "page_size", "page_token"},
+        ),
+        (pb.DescribeSourceRequest(page_size=-1), {"id", "page_size"}),
+        (
+            pb.UpdateConnectionRequest(connection=bad, update_mask=FieldMask(paths=["status", "x", "mysql"])),
+            {"update_mask", "connection.source", "connection.status"},
+        ),
         (
             pb.BatchCreateConnectionsRequest(connections=[bad, bad], request_id="1"),
             {f"connections[{which}].{at}" for which in (0, 1) for at in fields} | {"request_id"},

@@ -400,6 +400,26 @@ def test_every_bad_field_is_told_at_once(desk: Desk) -> None:
             pb.UpdateRecordRequest(connection_id=desk.id, record_id="9", record=wrong),
             {f"record.fields.{name}" for name in ("nothing", "whole", "day")},
         ),
+        (
+            pb.UpdateRecordRequest(
+                connection_id=desk.id,
+                record_id="8",
+                record=wrong,
+                update_mask=FieldMask(paths=["day", "x", "whole", "y"]),
+                etag="8",
+            ),
+            {"record_id", "etag", "update_mask", "record.fields.day", "record.fields.whole"},
+        ),
+        (
+            pb.UpdateRecordRequest(connection_id=desk.id, record_id="9", update_mask=FieldMask(paths=["x"])),
+            {"update_mask"},
+        ),
+        (
+            pb.BatchUpdateRecordsRequest(
+                connection_id=desk.id, records=[wrong, pb.Record()], update_mask=FieldMask(paths=["x", "whole"])
+            ),
+            {"update_mask", "records[0].fields.whole", "records[1].id"},
+        ),
         (pb.GetRecordRequest(), {"connection_id", "record_id"}),
     ]
     for request, expected in requests:
@@ -481,6 +501,9 @@ def test_an_administrator_must_say_whose_row_it_is(world: World, desk: Desk, fil
     before = rows(file)
     bad = Bad(creating(), "as_user", "whose row is it", "de quem é a linha")
     insist(world.admin, bad, desk.id)
+    with refused(StatusCode.INVALID_ARGUMENT) as refusal:
+        Desk(world.admin, desk.id).create({"must": "x", "whole": "x"})
+    assert set(refusal.violations) == {"as_user", "record.fields.whole"}
     assert rows(file) == before
 
 

@@ -14,6 +14,10 @@ from wuzapi_manager_server.domain.values import Refused, checked_text, to_cell, 
 from wuzapi_manager_server.errors import InvalidInput, QueryFailed, Text, Violation
 
 MAX_SEARCH = 1_000
+OWNERLESS = Violation(
+    "as_user", Text("is required: whose row is it?", "as_user é obrigatório: de quem é a linha?"), missing=True
+)
+"""Nobody said whose row a new one is."""
 _QUOTED = re.compile(r'"((?:[^"]++|"")++)"')
 _WITH_TEXT = frozenset({ColumnType.TEXT, ColumnType.OTHER})
 _WITHOUT_ORDER = frozenset({ColumnType.JSON, ColumnType.ARRAY})
@@ -84,15 +88,19 @@ class Fields:
     def order(self, text: str) -> tuple[Order, ...]:
         """What an order_by says. InvalidInput for unknown or repeated fields and for what has no order."""
         orders: dict[str, Order] = {}
+        violations: list[Violation] = []
         for name, descending in parse_order(text):
             field = self.by_name.get(name)
             if field is None:
-                raise InvalidInput([Violation("order_by", self._unknown(name))])
-            if field.column.type in _WITHOUT_ORDER or field.column.name in orders:
-                raise InvalidInput(
-                    [Violation("order_by", Text(f"cannot sort by {name!r}", f"Não é possível ordenar por '{name}'"))]
-                )
-            orders[field.column.name] = Order(field.column.name, descending)
+                violations.append(Violation("order_by", self._unknown(name)))
+            elif field.column.type in _WITHOUT_ORDER or field.column.name in orders:
+                shown = name[:100]
+                said = Text(f"cannot sort by {shown!r}", f"Não é possível ordenar por '{shown}'")
+                violations.append(Violation("order_by", said))
+            else:
+                orders[field.column.name] = Order(field.column.name, descending)
+        if violations:
+            raise InvalidInput(violations)
         return tuple(orders.values())
 
     def where(self, tree: Filter[Json] | None, search: str) -> Filter[Cell] | None:
@@ -139,6 +147,12 @@ class Fields:
             violations.extend(self._left_out(values))
         return cells, violations
 
+    def tells_owner(self, scope: RowScope, values: Mapping[str, Json]) -> bool:
+        """Whether the scope, or else a value, says whose a new row is; or nobody need say."""
+        if scope.owner is not None or not scope.must_stamp:
+            return True
+        return any(field.stampable and values.get(field.name) is not None for field in self.all)
+
     def stamp(self, scope: RowScope, cells: dict[str, Cell]) -> dict[str, Cell]:
         """The cells of a new row with its link field. InvalidInput where nobody said whose row it is."""
         if scope.owner is not None:
@@ -156,15 +170,7 @@ class Fields:
                     suggestion=Text("Choose another user_link_value", "Escolha outro user_link_value"),
                 ) from None
         elif scope.must_stamp and cells.get(self.link_column) is None:
-            raise InvalidInput(
-                [
-                    Violation(
-                        "as_user",
-                        Text("is required: whose row is it?", "as_user é obrigatório: de quem é a linha?"),
-                        missing=True,
-                    )
-                ]
-            )
+            raise InvalidInput([OWNERLESS])
         return cells
 
     def values(self, row: Row, fields: Iterable[Field]) -> dict[str, Json]:

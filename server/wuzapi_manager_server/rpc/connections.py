@@ -214,7 +214,8 @@ class ConnectionServicer(connection_pb2_grpc.ConnectionServiceServicer):
 
     async def TestConnection(self, request: pb.TestConnectionRequest, context: Context) -> pb.TestConnectionResponse:
         """See the proto."""
-        steps, saved = await self._connections.test(self._target(request, describe=False), current().deadline)
+        target = self._target(request, Problems(), describe=False)
+        steps, saved = await self._connections.test(target, current().deadline)
         response = pb.TestConnectionResponse(ok=all(step.ok for step in steps))
         for step in steps:
             took = Duration()
@@ -233,9 +234,9 @@ class ConnectionServicer(connection_pb2_grpc.ConnectionServiceServicer):
         bound = binding(call.caller, request, "page_size", "page_token")
         size = problems.attempt(lambda: page_size(request.page_size, _DEFAULT_TABLES, _MOST_TABLES), 1)
         place = problems.attempt(lambda: self._tokens.take(request.page_token, bound), ())
-        problems.settle()
+        target = self._target(request, problems, describe=True)
         after = (str(place[0]), str(place[1])) if place else ("", "")
-        page = await self._connections.tables(self._target(request, describe=True), after, size, call.deadline)
+        page = await self._connections.tables(target, after, size, call.deadline)
         response = pb.DescribeSourceResponse(tables=[_table_to(table) for table in page.tables])
         while len(response.tables) > 1 and response.ByteSize() > self._page_bytes:
             del response.tables[-1]
@@ -244,14 +245,18 @@ class ConnectionServicer(connection_pb2_grpc.ConnectionServiceServicer):
             response.next_page_token = self._tokens.give((last.schema, last.name), bound)
         return response
 
-    def _target(self, request: "_Target", *, describe: bool) -> Connection:
+    def _target(self, request: "_Target", problems: Problems, *, describe: bool) -> Connection:
+        """The connection to try. InvalidInput with what is wrong with it and the `problems` found before."""
+        unsaved = None
         if bool(request.id) == request.HasField("connection"):
             text = Text("give either id or connection", "Informe id ou connection, não ambos")
-            raise InvalidInput([Violation("id", text, missing=not request.id)])
-        if request.id:
-            return self._connections.get(request.id)
-        connection, violations = connection_from(request.connection)
-        return checked_unsaved(connection, violations, describe=describe)
+            problems.violations.append(Violation("id", text, missing=not request.id))
+        if request.HasField("connection"):
+            connection, violations = connection_from(request.connection)
+            unsaved = problems.attempt(lambda: checked_unsaved(connection, violations, describe=describe), None)
+        whole = unsaved is not None or not request.HasField("connection")
+        problems.settle(None if whole else SUMMARY)
+        return unsaved or self._connections.get(request.id)
 
     def _page(self, heads: Sequence[Head], size: int, cache: MessageCache, bound: bytes) -> bytes:
         """A response of `connections = 1` and `next_page_token = 2`, cut at the size and at the bytes of a page."""

@@ -25,7 +25,8 @@ from wuzapi_manager_server.errors import InvalidInput, Text, Violation
 from wuzapi_manager_server.rpc.convert_common import choice_from, dict_from, mapping_from, mapping_to, timestamp_to
 
 _OUTPUT_ONLY = frozenset({"id", "type", "etag", "create_time", "update_time", "delete_time"})
-_SOURCES = frozenset({"sqlite", "nocodb", "mysql", "postgresql", "airtable"})
+_KINDS = "sqlite, nocodb, mysql, postgresql, airtable"
+_SOURCES = frozenset(_KINDS.split(", "))
 _SECRETS = {"nocodb": "token", "mysql": "password", "postgresql": "password", "airtable": "api_key"}
 _PLACEHOLDER = Sqlite(database="-", table_name="-")
 
@@ -80,7 +81,11 @@ def merged(current: Connection, message: pb.Connection, mask: FieldMask) -> Conn
     """
     result = connection_to(current)
     paths = list(mask.paths) or list(_populated(message, result))
-    _check_paths(paths, given=bool(mask.paths))
+    bad = _bad_paths(message, paths) if mask.paths else {}
+    paths = [path for path in paths if path not in bad]
+    if not paths and not bad:
+        text = Text("must set at least one field", "Informe ao menos um campo para alterar")
+        raise InvalidInput([Violation("connection", text, missing=True)], summary=SUMMARY)
     if paths == ["*"]:
         result = message
     else:
@@ -92,9 +97,9 @@ def merged(current: Connection, message: pb.Connection, mask: FieldMask) -> Conn
     if not isinstance(source, Sqlite) and not source.secret and source.type is current.source.type and not named:
         source = replace(source, has_secret=current.source.has_secret)
     whole = replace(connection, source=source)
-    violations = [*violations_of(whole), *violations]
+    violations = [*bad.values(), *(v.below("connection") for v in (*violations_of(whole), *violations))]
     if violations:
-        raise InvalidInput((v.below("connection") for v in violations), summary=SUMMARY)
+        raise InvalidInput(violations, summary=SUMMARY)
     return replace(
         whole,
         id=current.id,
@@ -150,7 +155,7 @@ def _source_from(message: pb.Connection, violations: list[Violation]) -> Source:
         violations.append(
             Violation(
                 "source",
-                Text("one of sqlite, nocodb, mysql, postgresql, airtable is required", "Tipo de conexão inválido"),
+                Text(f"one of {_KINDS} is required", "Tipo de conexão inválido"),
                 missing=True,
             )
         )
@@ -231,17 +236,22 @@ def _with_parents(message: pb.Connection, paths: Sequence[str]) -> pb.Connection
     return whole
 
 
-def _check_paths(paths: Sequence[str], *, given: bool) -> None:
-    if not paths:
-        text = Text("must set at least one field", "Informe ao menos um campo para alterar")
-        raise InvalidInput([Violation("connection", text, missing=True)], summary=SUMMARY)
-    violations = [
-        Violation("update_mask", Text(f"{path[:100]!r} cannot be set", f"O campo '{path[:100]}' não pode ser alterado"))
-        for path in paths
-        if given and not _settable(path, alone=len(paths) == 1)
-    ]
-    if violations:
-        raise InvalidInput(violations, summary=SUMMARY)
+def _bad_paths(message: pb.Connection, paths: Sequence[str]) -> dict[str, Violation]:
+    """The paths of a mask that cannot be set, or that name a source of which the message holds nothing."""
+    bad: dict[str, Violation] = {}
+    given = message.WhichOneof("source")
+    for path in paths:
+        if not _settable(path, alone=len(paths) == 1):
+            shown = path[:100]
+            text = Text(f"{shown!r} cannot be set", f"O campo '{shown}' não pode ser alterado")
+            bad[path] = Violation("update_mask", text)
+        elif path in _SOURCES and given not in paths:
+            text = Text(
+                f"one of {_KINDS} is required: set connection.{path}, or leave it out of update_mask",
+                f"Tipo de conexão inválido: preencha connection.{path} ou retire-o de update_mask",
+            )
+            bad[path] = Violation("connection.source", text, missing=True)
+    return bad
 
 
 def _settable(path: str, *, alone: bool) -> bool:

@@ -1,7 +1,7 @@
 """Between the messages of RecordService and the product's own words."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.struct_pb2 import Value
@@ -15,7 +15,7 @@ from wuzapi_manager_server.errors import InvalidInput, ServiceError, SystemFailu
 from wuzapi_manager_server.rpc.call import Call
 from wuzapi_manager_server.rpc.convert_common import choice_from, json_from
 from wuzapi_manager_server.rpc.status import answer
-from wuzapi_manager_server.services.records import Record
+from wuzapi_manager_server.services.records import MASK, Record
 
 MAX_DEPTH, MAX_NODES, MAX_LISTED = 16, 200, 1_000
 _NO_VALUE = (Op.IS_NULL, Op.IS_NOT_NULL)
@@ -104,31 +104,34 @@ class _Reading:
         self.violations.append(Violation(path, Text(en, pt), missing=en == "is required"))
 
 
-def masked(values: Mapping[str, Json], mask: FieldMask, fields: Fields) -> dict[str, Json]:
-    """The values that an update sets: those given, or those the mask names (null where not given).
+def masking(
+    mask: FieldMask, fields: Fields, violations: list[Violation]
+) -> Callable[[Mapping[str, Json]], dict[str, Json]]:
+    """Tells the values that an update sets: those given, or those the mask names (null where not given).
 
     "*" names all that may be written; other fields that are given are passed over, unknown ones kept to be refused.
     A path is a field's name, with or without `fields.` before it. JSON spells paths in camel case and turns them into
-    snake case, so `customer_name` also finds the one field that is spelled `customerName`.
+    snake case, so `customer_name` also finds the one field that is spelled `customerName`. Paths that are no field are
+    added to `violations`.
     """
     if not mask.paths:
-        return dict(values)
+        return dict
     if list(mask.paths) == ["*"]:
-        unknown = {name: value for name, value in values.items() if name not in fields.by_name}
-        return {field.name: values.get(field.name) for field in fields.all if field.writable} | unknown
-    names: dict[str, Json] = {}
-    violations = []
+        writable = [field.name for field in fields.all if field.writable]
+        return lambda values: (
+            dict.fromkeys(writable)
+            | {name: value for name, value in values.items() if name in writable or name not in fields.by_name}
+        )
+    names: list[str] = []
     for path in mask.paths:
         name = _field_of(path, fields) or _field_of(path.removeprefix("fields."), fields)
         if name is None:
             shown, table = path[:100], fields.table.name
             text = Text(f"{shown!r} is not a field", f"Campo '{shown}' não encontrado na tabela '{table}'")
-            violations.append(Violation("update_mask", text))
+            violations.append(Violation(MASK, text))
         else:
-            names[name] = values.get(name)
-    if violations:
-        raise InvalidInput(violations)
-    return names
+            names.append(name)
+    return lambda values: {name: values.get(name) for name in names}
 
 
 def _field_of(path: str, fields: Fields) -> str | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
-from functools import partial
 
 from grpc.aio import ServicerContext
 
@@ -15,7 +14,7 @@ from wuzapi_manager_server.rpc.convert_connections import user_view_to
 from wuzapi_manager_server.rpc.convert_records import (
     capabilities_to,
     check_batch,
-    masked,
+    masking,
     record_to,
     records_to,
     statuses_of,
@@ -163,9 +162,8 @@ class RecordServicer(record_pb2_grpc.RecordServiceServicer):
         given = dict_from(request.record.fields)
         identifier = _same("record_id", request.record_id, request.record.id, problems)
         etag = _same("etag", request.etag, request.record.etag, problems)
-        values = problems.attempt(partial(masked, given, request.update_mask, table.fields), given)
-        problems.settle()
-        changes = table.changes([Edit(identifier, values, etag)], lambda _at: "record.fields")
+        values = masking(request.update_mask, table.fields, problems.violations)(given)
+        changes = table.changes([Edit(identifier, values, etag)], lambda _at: "record.fields", problems.violations)
         deadline = current().deadline
         columns = self._tables.columns(table, table.fields.all)
         if request.validate_only:
@@ -182,14 +180,11 @@ class RecordServicer(record_pb2_grpc.RecordServiceServicer):
         table = await self._tables.open(request)
         check_batch("records", request.records, MAX_BATCH)
         problems = Problems()
-        edits = []
+        masked = masking(request.update_mask, table.fields, problems.violations)
         for at, record in enumerate(request.records):
             problems.require(f"records[{at}].id", record.id)
-            given = dict_from(record.fields)
-            values = problems.attempt(partial(masked, given, request.update_mask, table.fields), given)
-            edits.append(Edit(record.id, values, record.etag))
-        problems.settle()
-        changes = table.changes(edits, lambda at: f"records[{at}].fields")
+        edits = [Edit(record.id, masked(dict_from(record.fields)), record.etag) for record in request.records]
+        changes = table.changes(edits, lambda at: f"records[{at}].fields", problems.violations)
         deadline = current().deadline
         atomic = table.table.capabilities.transactions
         if request.validate_only:

@@ -16,11 +16,11 @@ _CELL = re.compile(r'(?:"((?:[^"]++|"")*+)"|([^",]*+))(,|\Z)')
 
 
 class Line(NamedTuple):
-    """A record of a file by its line (from 1), or why it cannot be read: at a field, or at "" for the line."""
+    """A record of a file by its line (from 1), or why it cannot be read: at fields, or at "" for the line."""
 
     number: int
     values: Mapping[str, Json]
-    complaint: Violation | None = None
+    complaints: tuple[Violation, ...] = ()
 
 
 class Reader(Protocol):
@@ -95,7 +95,7 @@ class JsonLines:
         text = Text(
             "is not a JSON object in UTF-8, each key once", "Não é um objeto JSON em UTF-8, sem chaves repetidas"
         )
-        return Line(self._lines.number, {}, Violation("", text))
+        return Line(self._lines.number, {}, (Violation("", text),))
 
 
 class Csv:
@@ -120,7 +120,7 @@ class Csv:
         """See Reader."""
         yield from self._read(self._lines.end())
         if self._open:
-            yield Line(self._began, {}, _malformed())
+            yield Line(self._began, {}, (_malformed(),))
 
     def _read(self, lines: Iterator[bytes]) -> Iterator[Line]:
         for line in lines:
@@ -167,20 +167,21 @@ class Csv:
 
     def _values(self, header: list[str], cells: list[str | None] | None) -> Line:
         if cells is None:
-            return Line(self._began, {}, _malformed())
+            return Line(self._began, {}, (_malformed(),))
         if len(cells) != len(header):
             text = Text(
                 f"has {len(cells)} cells where the header has {len(header)}",
                 f"Tem {len(cells)} células, mas o cabeçalho tem {len(header)}",
             )
-            return Line(self._began, {}, Violation("", text))
+            return Line(self._began, {}, (Violation("", text),))
         values: dict[str, Json] = {}
+        complaints: list[Violation] = []
         for name, cell in zip(header, cells, strict=True):
             try:
                 values[name] = None if cell is None else from_text(cell, self._fields.by_name[name].column)
             except Refused as refused:
-                return Line(self._began, {}, Violation(name, refused.text))
-        return Line(self._began, values)
+                complaints.append(Violation(name, refused.text))
+        return Line(self._began, {} if complaints else values, tuple(complaints))
 
 
 def _cells(record: bytes) -> list[str | None] | None:

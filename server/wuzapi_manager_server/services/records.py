@@ -12,7 +12,7 @@ from typing import NamedTuple
 from wuzapi_manager_server.domain.caller import Caller, User
 from wuzapi_manager_server.domain.connection import Connection
 from wuzapi_manager_server.domain.deadline import Deadline
-from wuzapi_manager_server.domain.fields import Field, Fields, Order
+from wuzapi_manager_server.domain.fields import OWNERLESS, Field, Fields, Order
 from wuzapi_manager_server.domain.row_scope import RowScope, require_link_column
 from wuzapi_manager_server.domain.table import Cell, Json, Key, Row, Table
 from wuzapi_manager_server.errors import (
@@ -33,6 +33,7 @@ from wuzapi_manager_server.sources.registry import Sources
 from wuzapi_manager_server.storage.connections import ConnectionStore
 
 MAX_BATCH = 1_000
+MASK = "update_mask"
 _FETCHED_AT_ONCE = 200
 
 
@@ -185,7 +186,8 @@ class OpenTable:
         """The cells of new rows, stamped. InvalidInput with every violation of all of them, below `path` of each."""
         self.insist_on_writing()
         rows: list[dict[str, Cell]] = []
-        violations: list[Violation] = []
+        told = all(self.fields.tells_owner(self.scope, values) for values in many)
+        violations = [] if told else [OWNERLESS]
         for at, values in enumerate(many):
             cells, found = self.fields.cells(values, creating=True)
             violations.extend(violation.below(path(at)) for violation in found)
@@ -200,15 +202,21 @@ class OpenTable:
         await self._tell(outcomes, rows)
         return self._results(outcomes)
 
-    def changes(self, edits: Sequence[Edit], path: Callable[[int], str]) -> list[Change]:
-        """What the source is to change. InvalidInput with every violation of all of them, below `path` of each."""
+    def changes(
+        self, edits: Sequence[Edit], path: Callable[[int], str], known: Sequence[Violation] = ()
+    ) -> list[Change]:
+        """What the source is to change.
+
+        InvalidInput with every violation of all of them, below `path` of each, and those `known` before.
+        """
         self.insist_on_writing()
         changes: list[Change] = []
-        violations: list[Violation] = []
+        violations = [*known]
+        masked_badly = any(violation.field == MASK for violation in known)
         for at, edit in enumerate(edits):
             cells, found = self.fields.cells(edit.fields, creating=False)
             violations.extend(violation.below(path(at)) for violation in found)
-            if not cells and not found:
+            if not edit.fields and not masked_badly:
                 violations.append(
                     Violation(path(at), Text("must set at least one field", "Informe ao menos um campo"), missing=True)
                 )

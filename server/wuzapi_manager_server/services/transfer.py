@@ -161,8 +161,8 @@ class Importer:
         refused: list[tuple[int, ServiceError]] = []
         for line in lines:
             try:
-                if line.complaint:
-                    raise InvalidInput([line.complaint])
+                if line.complaints:
+                    raise InvalidInput(line.complaints)
                 good.append(_Row(line.number, self._table.prepared([line.values], lambda _at: "")[0]))
             except ServiceError as error:
                 refused.append((line.number, error))

@@ -382,6 +382,8 @@ def test_an_administrator_says_whose_row_it_is() -> None:
             fields.stamp(scope, dict(cells))
         assert complaints(error) == ["as_user"]
         assert error.value.reason == "MISSING_REQUIRED_FIELD"
+        assert not fields.tells_owner(scope, cells)
+    assert fields.tells_owner(scope, {"owner": "u2"})
     shared = connection(shared=True)
     everyone = RowScope.of(Admin(), shared, "")
     assert Fields.of(TABLE, shared, everyone).stamp(everyone, {"name": "x"}) == {"name": "x"}

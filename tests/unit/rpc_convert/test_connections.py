@@ -318,6 +318,21 @@ def test_unknown_paths_are_refused(path: str) -> None:
     assert len(error.value.text.en) < 300
 
 
+@pytest.mark.parametrize("path", ["sqlite", "nocodb", "mysql", "postgresql", "airtable"])
+@pytest.mark.parametrize("source", SOURCES, ids=kind_of)
+def test_a_source_that_is_named_and_not_given_is_refused(path: str, source: Source) -> None:
+    """A mask that names a source, the connection's own or another, needs it in the message; the rest is judged too."""
+    with pytest.raises(InvalidInput, match=f"set connection.{path}, or leave it out of update_mask") as error:
+        merged(stored(source), pb.Connection(), FieldMask(paths=[path, "name", "x"]))
+    assert complaints(error) == ["connection.source", "update_mask", "connection.name"]
+
+
+def test_a_mask_may_name_the_source_that_goes_beside_the_one_that_comes() -> None:
+    """Where one of the named sources is given, the others are cleared as any field that is not given."""
+    change = pb.Connection(sqlite=pb.SqliteSource(database="a.db", table_name="t"))
+    assert merged(stored(), change, FieldMask(paths=["sqlite", "mysql"])).source == Sqlite("a.db", "t")
+
+
 def test_star_stands_alone() -> None:
     """A mask of "*" and more is refused."""
     with pytest.raises(InvalidInput) as error:

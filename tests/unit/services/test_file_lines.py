@@ -30,7 +30,7 @@ def csv(*chunks: bytes, fields: Fields = FIELDS) -> list[Line]:
 
 
 def values(lines: Sequence[Line]) -> list[list[Json]]:
-    assert not [line.complaint for line in lines if line.complaint]
+    assert not [line.complaints for line in lines if line.complaints]
     return [list(line.values.values()) for line in lines]
 
 
@@ -81,7 +81,7 @@ def test_a_header_that_never_ends_is_told() -> None:
     """A quote left open in the header makes all of the file one malformed record."""
     [line] = csv(b'"name\na\nb\n')
     assert line.number == 1
-    assert line.complaint is not None
+    assert line.complaints
 
 
 @pytest.mark.parametrize(
@@ -102,24 +102,31 @@ def test_bad_records_are_told_by_their_line(text: str, number: int, field: str, 
     """A record that cannot be read is told by the line where it begins."""
     [line] = csv(b"name,paid,papers\n" + text.encode())
     assert line.number == number
-    assert line.complaint is not None
-    assert line.complaint.field == field
-    assert message in line.complaint.text.en
+    [complaint] = line.complaints
+    assert complaint.field == field
+    assert message in complaint.text.en
     assert not line.values
+
+
+def test_every_bad_cell_of_a_record_is_told() -> None:
+    """A record is read whole before it is refused: each cell that its column cannot hold is told."""
+    fields = shared_fields(column(ColumnType.JSON, "papers"), column(ColumnType.JSON, "cards"))
+    [line] = csv(b"papers,cards\n{,}\n", fields=fields)
+    assert [complaint.field for complaint in line.complaints] == ["papers", "cards"]
 
 
 def test_text_that_is_not_utf8_is_told_by_its_line() -> None:
     """Bytes of another encoding are refused, the lines around them are read."""
     lines = csv(b"name\na\n\xe9\nb\n", fields=LONE)
-    assert [(line.number, line.complaint is None) for line in lines] == [(2, True), (3, False), (4, True)]
+    assert [(line.number, not line.complaints) for line in lines] == [(2, True), (3, False), (4, True)]
     lines = read(JsonLines(), b'{"a":1}\n{"a":"\xe9"}\n\xff\xfe{\x00}\x00\n{}\n')
-    assert [line.complaint is None for line in lines] == [True, False, False, True]
+    assert [not line.complaints for line in lines] == [True, False, False, True]
 
 
 def test_records_over_several_lines_count_them_all() -> None:
     """The number of a record is that of its first line, whatever came before."""
     lines = csv(b'name\n"a\n\nb"\nc\n\n"d\n', fields=LONE)
-    assert [(line.number, line.complaint is None) for line in lines] == [(2, True), (5, True), (7, False)]
+    assert [(line.number, not line.complaints) for line in lines] == [(2, True), (5, True), (7, False)]
 
 
 def test_a_column_alone_may_hold_white_space() -> None:
@@ -200,8 +207,8 @@ def test_json_lines_may_be_cut_anywhere(objects: list[dict[str, Json]], cuts: li
 def test_what_is_no_object_is_told(text: str) -> None:
     """Anything but one JSON object with each key once is refused by its line, and the next is read."""
     bad, good = read(JsonLines(), text.encode() + b'\n{"a":1}')
-    assert bad.complaint is not None
-    assert bad.complaint.text.en == "is not a JSON object in UTF-8, each key once"
+    [complaint] = bad.complaints
+    assert complaint.text.en == "is not a JSON object in UTF-8, each key once"
     assert good == Line(2, {"a": 1})
 
 
@@ -257,5 +264,5 @@ def test_no_json_takes_long() -> None:
     """Small chunks of a long line are put together once."""
     began = time.process_time()
     [line] = read(JsonLines(), b'{"a":"', *[b"xy"] * 500_000, b'"}')
-    assert line.complaint is None
+    assert not line.complaints
     assert time.process_time() - began < 20
