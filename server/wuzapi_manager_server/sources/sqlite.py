@@ -13,7 +13,7 @@ from wuzapi_manager_server.errors import Text
 from wuzapi_manager_server.sources.sql import SqlSource
 from wuzapi_manager_server.sources.sql_table import SqlTable
 from wuzapi_manager_server.sources.sql_work import Job, closed
-from wuzapi_manager_server.sources.sqlite_file import SqliteFile
+from wuzapi_manager_server.sources.sqlite_file import SqliteFile, file_of
 from wuzapi_manager_server.sources.sqlite_folder import Located, SqliteFolder
 from wuzapi_manager_server.sources.sqlite_schema import describe, listed, schema_version
 from wuzapi_manager_server.sources.trial import tried
@@ -94,9 +94,9 @@ class SqliteSource(SqlSource):
         return self._describe(connection, self._name, known)
 
     def _describe(self, connection: sa.Connection, name: str, known: SqlTable | None) -> SqlTable:
-        opened = self._open
-        writable = opened is not None and opened[1].writable
-        version = (opened and opened[0], writable, schema_version(connection))
+        file = file_of(connection)  # not the open one: another call may have closed or replaced that meanwhile
+        writable = file.writable
+        version = (file, writable, schema_version(connection))
         if known is not None and known.version == version:
             return known
         return describe(connection, name, writable=writable, version=version)

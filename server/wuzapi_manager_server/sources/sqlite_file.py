@@ -24,6 +24,8 @@ from wuzapi_manager_server.sources.sqlite_errors import translated
 
 T = TypeVar("T")
 
+_FILE = "file"
+
 CONNECTIONS = 4
 """Connections a file, and so transactions at once; one of them writes."""
 
@@ -78,6 +80,7 @@ class SqliteFile:
         """A transaction that is committed at the end, rolled back at any error."""
         try:
             with self._engine.connect() as connection, _watched(connection, job) as driver:
+                connection.info[_FILE] = self
                 driver.execute("BEGIN IMMEDIATE" if write else "BEGIN")
                 yield connection
                 if write:
@@ -95,6 +98,13 @@ class SqliteFile:
         """Ends what runs and closes the connections."""
         await self._workers.close()
         self._engine.dispose()
+
+
+def file_of(connection: sa.Connection) -> SqliteFile:
+    """The file that a connection within a transaction is to."""
+    file = connection.info[_FILE]
+    assert isinstance(file, SqliteFile)  # noqa: S101 - every transaction sets it
+    return file
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Files and tables that change, and what a source tells of them."""
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -98,6 +99,19 @@ async def test_a_replaced_file_is_opened_anew(make: Make, source: Open, root: Pa
     (root / "shop.db").unlink()
     with pytest.raises(ConnectionFailed):
         await read(t)
+
+
+async def test_a_source_that_is_given_up_meanwhile_says_so(make: Make, source: Open) -> None:
+    """Calls under way while their source is closed give what they found or say that it was closed, and that alone."""
+    make(TABLE)
+    for _ in range(20):
+        t = source("t")
+        await t.describe(soon())
+        calls = [asyncio.create_task(read(t)) for _ in range(4)]
+        await asyncio.sleep(0)
+        await t.close()
+        found = await asyncio.gather(*calls, return_exceptions=True)
+        assert {type(each) for each in found} <= {list, ConnectionFailed}, found
 
 
 async def test_a_file_that_becomes_a_link_out_is_refused(make: Make, source: Open, root: Path) -> None:
