@@ -1,10 +1,12 @@
 """What every fake of an HTTP server is made of: threads, a free port, a record of what came in, delays and cuts."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import NamedTuple, Self
 
 
@@ -18,28 +20,37 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What goes back. With `cut` the connection breaks off in the middle of the body."""
+    """What goes back. With `cut` the connection breaks off in the middle of the body.
+
+    `raw`, where it is not None, goes back in place of all the rest, and the connection ends; `drip` is the seconds
+    between the bytes of the body.
+    """
 
     status: int
     body: bytes = b""
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
     cut: bool = False
+    raw: bytes | None = None
+    drip: float = 0.0
 
 
 class FakeServer:
     """An HTTP/1.1 server on 127.0.0.1, on a free port unless `port` says which. A fake says what `answer` gives.
 
-    `requests` holds what came in so far; `delay` is the seconds before every answer, and may be set at any time.
+    `requests` holds what came in so far; `delay` is the seconds before every answer, and may be set at any time. With
+    `certificate`, the files of a chain and its key, it speaks TLS, and `names` holds the names that callers asked for.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, certificate: tuple[Path, Path] | None = None) -> None:
         self.requests: list[Request] = []
+        self.names: list[str | None] = []
         self.delay = 0.0
         self._open = threading.Event()
         self._open.set()
         self._ending = threading.Event()
-        self._server = _Server(("127.0.0.1", port), self)
+        self._scheme = "https" if certificate else "http"
+        self._server = _Server(("127.0.0.1", port), self, self._tls(certificate) if certificate else None)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name=type(self).__name__)
 
     def answer(self, request: Request) -> Answer:
@@ -54,7 +65,16 @@ class FakeServer:
     @property
     def url(self) -> str:
         """The base URL, without a slash at the end."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return int(self._server.server_address[1])
+
+    def cut_connections(self) -> None:
+        """Ends every connection, as a server does with those that nobody uses."""
+        self._server.cut_connections()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -86,9 +106,18 @@ class FakeServer:
         """Notes the request, waits as long as it is told to, and answers."""
         self.requests.append(request)
         self._open.wait()
-        if self.delay:
-            self._ending.wait(self.delay)
+        self.wait(self.delay)
         return self.answer(request)
+
+    def wait(self, seconds: float) -> bool:
+        """Waits that long, or until the server ends, and says whether it did."""
+        return seconds > 0 and self._ending.wait(seconds)
+
+    def _tls(self, certificate: tuple[Path, Path]) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        context.sni_callback = lambda _, name, __: self.names.append(name)
+        return context
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -116,13 +145,24 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
         answer = self.server.fake.take(Request(self.command, self.path, headers, body))
+        if answer.raw is not None:
+            self.wfile.write(answer.raw)
+            self.close_connection = True
+            return
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(answer.body)))
         for name, value in answer.headers:
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(answer.body[: len(answer.body) // 2] if answer.cut else answer.body)
+        body = answer.body[: len(answer.body) // 2] if answer.cut else answer.body
+        for at in range(len(body) if answer.drip else 0):
+            self.wfile.write(body[at : at + 1])
+            self.wfile.flush()
+            if self.server.fake.wait(answer.drip):
+                break
+        if not answer.drip:
+            self.wfile.write(body)
         self.wfile.flush()
         self.close_connection = self.close_connection or answer.cut
 
@@ -133,8 +173,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = False  # closing waits for the threads; they end because their connections are cut
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], fake: FakeServer) -> None:
+    def __init__(self, address: tuple[str, int], fake: FakeServer, tls: ssl.SSLContext | None) -> None:
         self.fake = fake
+        self._tls = tls
         self.taken = 0
         self._connections: set[socket.socket] = set()
         super().__init__(address, _Handler)
@@ -142,6 +183,8 @@ class _Server(ThreadingHTTPServer):
     def get_request(self) -> tuple[socket.socket, object]:
         connection, address = super().get_request()
         self.taken += 1
+        if self._tls:  # the handshake is the handler's: who is slow with it holds up no other
+            connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         self._connections.add(connection)
         return connection, address
 

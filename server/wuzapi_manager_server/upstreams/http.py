@@ -4,6 +4,8 @@ import asyncio
 import re
 import ssl
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import MappingProxyType
 from typing import NamedTuple
@@ -13,13 +15,17 @@ import httpx
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
 from wuzapi_manager_server.upstreams.http_faults import Late, Stage, TooLarge, Unavailable, Unreachable
-from wuzapi_manager_server.upstreams.http_transport import LEFT, PROGRESS, Connections, Progress
+from wuzapi_manager_server.upstreams.http_host import host_of
+from wuzapi_manager_server.upstreams.http_transport import PROGRESS, UNTIL, Connections, Progress
+from wuzapi_manager_server.upstreams.retry_after import backoff, retry_after
 
 __all__ = ["HttpAnswer", "HttpUpstream", "Late", "Stage", "TooLarge", "Unavailable", "Unreachable"]
 
 _ANYWHERE = ("0.0.0.0/0", "::/0")
 _IDLE_SECONDS = 4.0  # Node, which NocoDB runs on, closes after 5: a request must not meet a connection that just closed
 _PATH = re.compile(r"/(?!/)[^\s?#\\]*")
+_ATTEMPTS = 3
+_ASKS_TO_WAIT = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -35,7 +41,8 @@ class HttpUpstream:
     """The HTTP server at `base_url` (http or https, without query). Safe to use from many tasks of one event loop.
 
     `timeout` bounds every call as a whole, in seconds; an earlier deadline of the caller wins. At most `in_flight`
-    calls and connections are open at once. An answer may have `answer_bytes`. Connections end after `idle` seconds
+    calls are open at once, eight times as many wait, each with a connection of its own; upstreams of the same host and
+    port share that, and the circuit breaker. An answer may have `answer_bytes`. Connections end after `idle` seconds
     without a call: less than the upstream's own limit. `guard` says where `base_url` may lead: None is for addresses
     that the operator set. `tls` replaces the certificates that are trusted (public ones, or those of SSL_CERT_FILE).
 
@@ -56,7 +63,6 @@ class HttpUpstream:
     ) -> None:
         self._timeout = timeout
         self._answer_bytes = answer_bytes
-        self._free = asyncio.Semaphore(in_flight)
         self._connections = Connections(guard or AddressGuard(_ANYWHERE), tls, idle)
         self._client = httpx.AsyncClient(
             base_url=base_url,
@@ -67,6 +73,7 @@ class HttpUpstream:
             timeout=None,  # noqa: S113 - asyncio.timeout bounds each call as a whole, which httpx cannot
             transport=self._connections,
         )
+        self._host = host_of(str(self._client.base_url.copy_with(raw_path=b"/")), in_flight)
 
     async def send(
         self,
@@ -81,11 +88,12 @@ class HttpUpstream:
     ) -> HttpAnswer:
         """Sends a request to `path` below the base URL, which starts with one slash and is percent-encoded.
 
-        `again` says that the call has no effect, or the same effect twice: it may be sent more than once then. Without,
-        it is sent again only where nothing of it had left.
+        `again` says that the call has no effect, or the same effect twice: it is sent up to three times then, after a
+        failure or where the answer asks to come back in time (Retry-After of a 429 or 503). Without, it is sent again
+        only where nothing of it had left, on a connection that had been closed meanwhile.
 
         Raises Unreachable, Late, Unavailable, TooLarge, or the guard's PermissionDenied. ValueError for a path that
-        could lead elsewhere.
+        could lead elsewhere, or a header that is none.
         """
         if not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
             raise ValueError(
@@ -97,27 +105,54 @@ class HttpUpstream:
         request = self._client.build_request(method, path, params=list(params) or None, headers=headers, content=body)
         until = Deadline.after(left)
         progress = Progress()
+        self._host.earn()
         try:
-            async with asyncio.timeout(left), self._free:
-                return await self._try(request, until, progress, again=again)
+            async with asyncio.timeout(left):
+                return await self._send(request, until, progress, again=again)
         except TimeoutError:
             raise Late(sent=progress.sent) from None
 
     async def close(self) -> None:
         """Closes the connections. Calls under way end with Unreachable."""
-        await self._client.aclose()
+        await self._connections.aclose()
 
-    async def _try(self, request: httpx.Request, until: Deadline, progress: Progress, *, again: bool) -> HttpAnswer:
-        """One attempt, and another where the connection that it was on had been closed meanwhile."""
-        request.extensions = {PROGRESS: progress, LEFT: until.remaining()}
+    async def _send(self, request: httpx.Request, until: Deadline, progress: Progress, *, again: bool) -> HttpAnswer:
+        """Sends it until it is answered, as often and as long as it may be; gives or raises what came of it last."""
+        outcome = await self._outcome(request, until, progress, again=again)
+        for attempt in range(1, _ATTEMPTS if again else 1):
+            wait = _wait(outcome, attempt)
+            if wait is None or wait >= until.remaining() or not self._host.may_retry():
+                break
+            await asyncio.sleep(wait)
+            try:
+                outcome = await self._outcome(request, until, progress, again=again)
+            except Unavailable:
+                break
+        if isinstance(outcome, Unreachable):
+            raise Unreachable(outcome.stage, sent=outcome.sent or progress.sent)
+        return outcome
+
+    async def _outcome(
+        self, request: httpx.Request, until: Deadline, progress: Progress, *, again: bool
+    ) -> HttpAnswer | Unreachable:
         try:
-            return await self._answer(request)
+            return await self._attempt(request, until, progress, again=again)
         except Unreachable as failure:
-            if not (progress.reused and (again or not failure.sent)):
-                raise
-        await self._connections.close_idle()  # they are of the same age
-        progress.sent = False
-        return await self._answer(request)
+            return failure
+
+    async def _attempt(self, request: httpx.Request, until: Deadline, progress: Progress, *, again: bool) -> HttpAnswer:
+        """Sends it, and once more where the connection that it was on had been closed meanwhile."""
+        async with self._host.call(self._timeout / 2) as verdict:
+            request.extensions = {PROGRESS: progress, UNTIL: until}
+            try:
+                answer = await self._answer(request)
+            except Unreachable as failure:
+                if not (progress.reused and (again or not failure.sent)):
+                    raise
+                await self._connections.close_idle()  # they are of the same age
+                answer = await self._answer(request)
+            verdict.status = answer.status
+            return answer
 
     async def _answer(self, request: httpx.Request) -> HttpAnswer:
         response = await self._client.send(request, stream=True)
@@ -133,3 +168,12 @@ class HttpUpstream:
         for name, value in response.headers.multi_items():
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
         return HttpAnswer(response.status_code, headers, bytes(body))
+
+
+def _wait(outcome: HttpAnswer | Unreachable, attempt: int) -> float | None:
+    """The seconds to wait before the attempt of that number, from 1; None where another would not help."""
+    wait = backoff(attempt - 1)
+    if isinstance(outcome, Unreachable):
+        return None if outcome.stage == "tls" else wait
+    asked = retry_after(outcome.headers.get("retry-after", ""), datetime.now(UTC))
+    return None if asked is None or outcome.status not in _ASKS_TO_WAIT else max(wait, asked)

@@ -17,8 +17,8 @@ from wuzapi_manager_server.errors import ConnectionFailed, TimedOut
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
 from wuzapi_manager_server.upstreams.http_faults import Late, Unreachable
 
-LEFT = "left"
-"""The extension of an httpx request that says how many seconds there are to connect."""
+UNTIL = "left"
+"""The extension of an httpx request that has its Deadline."""
 
 PROGRESS = "progress"
 """The extension of an httpx request that has its Progress."""
@@ -31,18 +31,22 @@ def public_tls() -> ssl.SSLContext:
 
 
 class Progress:
-    """How far a request came. `sent`: some of it may have left; `reused`: on a connection that was open before."""
+    """How far a request came, in all its attempts. `sent`: some of it may have left.
+
+    `reused`: the last attempt was on a connection that had been open before.
+    """
 
     def __init__(self) -> None:
         self.sent = False
         self.reused = False
+        self._sent_before = False
 
     async def note(self, event: str, info: Mapping[str, object]) -> None:
         """Takes httpcore's trace."""
         if event == "http11.send_request_headers.started":
-            self.sent = True
+            self._sent_before, self.sent = self.sent, True
         elif event == "http11.send_request_headers.failed" and isinstance(info["exception"], httpcore.WriteError):
-            self.sent = False  # the connection was closed before; a write that came through does not fail later
+            self.sent = self._sent_before  # it had been closed before: what was written does not fail afterwards
 
 
 class Connections(httpx.AsyncBaseTransport):
@@ -63,12 +67,13 @@ class Connections(httpx.AsyncBaseTransport):
         """Sends a request on a connection of its own; the answer's stream gives the connection back."""
         url = request.url
         progress: Progress = request.extensions[PROGRESS]
+        until: Deadline = request.extensions[UNTIL]
         outgoing = httpcore.Request(
             request.method.encode("ascii"),
             httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
             headers=request.headers.raw,
             content=cast("httpx.AsyncByteStream", request.stream),  # an AsyncClient makes no other
-            extensions={"trace": progress.note, "timeout": {"connect": request.extensions[LEFT]}},
+            extensions={"trace": progress.note, "timeout": {"connect": until.remaining()}},
         )
         connection = await self._take(outgoing.url.origin)
         progress.reused = connection.used
@@ -80,6 +85,9 @@ class Connections(httpx.AsyncBaseTransport):
         except (httpcore.NetworkError, httpcore.RemoteProtocolError):
             await self._drop(connection)
             raise Unreachable("answer", sent=progress.sent) from None
+        except httpcore.LocalProtocolError:
+            await self._drop(connection)
+            raise ValueError("a header that HTTP does not know") from None
         except BaseException:
             await self._drop(connection)
             raise
@@ -136,6 +144,7 @@ class _Connection:
         )
 
     async def close(self) -> None:
+        self._dial.closed = True
         await self.http.aclose()
         if self._dial.stream is not None:
             await self._dial.stream.aclose()  # a handshake that was cancelled leaves it open
@@ -148,6 +157,7 @@ class _Dial(httpcore.AsyncNetworkBackend):
         self._guard = guard
         self._tcp = httpcore.AnyIOBackend()
         self.stream: httpcore.AsyncNetworkStream | None = None
+        self.closed = False
 
     async def connect_tcp(
         self,
@@ -171,6 +181,9 @@ class _Dial(httpcore.AsyncNetworkBackend):
                 self.stream = await self._tcp.connect_tcp(address, port, share, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 continue
+            if self.closed:
+                await self.stream.aclose()
+                break
             return self.stream
         raise Unreachable("connect", sent=False)
 
