@@ -63,7 +63,7 @@ def _status(
     violations: tuple[Violation, ...],
     omitted: int,
 ) -> bytes:
-    metadata = {name: _cut(value) for name, value in list(error.metadata.items())[:16]}
+    metadata = {_cut(name): _cut(value) for name, value in list(error.metadata.items())[:16]}
     if omitted:
         metadata["violations_omitted"] = str(omitted)
     details = [
