@@ -4,16 +4,14 @@ Facts about its answers are those of its source, versions of May 2025 to 2026. I
 `success` of its envelope is not, and its own documentation is wrong in places.
 """
 
-import asyncio
 from http import HTTPStatus
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import NamedTuple
 
-import httpx
 import orjson
 
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.errors import Code, RateLimited, Text, TimedOut, WuzapiError, WuzapiUnreachable
+from wuzapi_manager_server.upstreams.http import HttpAnswer, HttpUpstream, Late, TooLarge, Unavailable, Unreachable
 
 _MAX_ANSWER_BYTES = 1024 * 1024
 _CONNECTIONS = 8
@@ -32,32 +30,17 @@ class WuzapiUser(NamedTuple):
     jid: str
 
 
-class _Answer(NamedTuple):
-    status: int
-    retry_after: str
-    body: bytes
-
-
 class Wuzapi:
     """One WUZAPI server at `base_url`. Safe to use from many tasks of one event loop.
 
     `timeout` bounds every call, in seconds; an earlier deadline of the caller wins. At most 8 connections are open, an
-    answer may be 1 MiB, redirects are never followed (a token goes to no host that nobody chose), proxies of the
-    environment are not used and cookies are not kept: users share these connections.
+    answer may be 1 MiB. Redirects are never followed (a token goes to no host that nobody chose), proxies of the
+    environment not used and cookies not kept: users share these connections.
     """
 
     def __init__(self, base_url: str, timeout: float) -> None:
-        self._timeout = timeout
-        self._client = httpx.AsyncClient(
-            base_url=base_url,
-            headers={"accept": "application/json", "accept-encoding": "identity"},
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-            follow_redirects=False,
-            trust_env=False,
-            timeout=None,  # noqa: S113 - asyncio.timeout bounds each call as a whole, which httpx cannot
-            limits=httpx.Limits(
-                max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS, keepalive_expiry=_IDLE_SECONDS
-            ),
+        self._http = HttpUpstream(
+            base_url, timeout=timeout, in_flight=_CONNECTIONS, answer_bytes=_MAX_ANSWER_BYTES, idle=_IDLE_SECONDS
         )
 
     async def session_status(self, token: str, deadline: Deadline) -> WuzapiUser | None:
@@ -76,7 +59,7 @@ class Wuzapi:
                 suggestion=Text(
                     "Wait some seconds before you try again", "Aguarde alguns segundos antes de tentar novamente"
                 ),
-                retry_after=_seconds(answer.retry_after),
+                retry_after=_seconds(answer.headers.get("retry-after", "")),
             )
         envelope = _object(answer.body)
         if answer.status == HTTPStatus.OK:
@@ -107,34 +90,24 @@ class Wuzapi:
 
     async def close(self) -> None:
         """Closes the connections. Calls under way end with WuzapiUnreachable."""
-        await self._client.aclose()
+        await self._http.close()
 
-    async def _get(self, path: str, headers: dict[str, str], deadline: Deadline) -> _Answer:
+    async def _get(self, path: str, headers: dict[str, str], deadline: Deadline) -> HttpAnswer:
         try:
-            async with (
-                asyncio.timeout(deadline.cap(self._timeout)),
-                self._client.stream("GET", path, headers=headers) as response,
-            ):
-                return _Answer(response.status_code, response.headers.get("retry-after", ""), await _read(response))
-        except TimeoutError:
+            return await self._http.send("GET", path, deadline, headers=headers, again=True)
+        except Late:
             raise TimedOut(
                 Text("WUZAPI did not answer in time", "Timeout na comunicação com WUZAPI"),
                 suggestion=Text("Check the network connection", "Verifique a conexão de rede"),
             ) from None
-        except httpx.RequestError:
+        except (Unreachable, Unavailable) as failure:
             raise WuzapiUnreachable(
-                Text("WUZAPI cannot be reached", "Não foi possível conectar com WUZAPI"), suggestion=_CHECK_SERVICE
+                Text("WUZAPI cannot be reached", "Não foi possível conectar com WUZAPI"),
+                suggestion=_CHECK_SERVICE,
+                retry_after=failure.retry_after if isinstance(failure, Unavailable) else None,
             ) from None
-
-
-async def _read(response: httpx.Response) -> bytes:
-    """The body as it came. It is not decompressed, so that a small answer cannot become a large one."""
-    body = bytearray()
-    async for piece in response.aiter_raw():
-        body += piece
-        if len(body) > _MAX_ANSWER_BYTES:
-            raise _bad_answer()
-    return bytes(body)
+        except TooLarge:
+            raise _bad_answer() from None
 
 
 def _object(body: bytes) -> dict[str, object]:
