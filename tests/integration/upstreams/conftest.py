@@ -1,14 +1,21 @@
 """A server with a script, and clients of it that are closed at the end."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
+import uvloop
 
 from tests.integration.upstreams.script import Script
 from wuzapi_manager_server.upstreams.http import HttpUpstream
 
 Open = Callable[..., HttpUpstream]
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The event loop is the one that the service runs on."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture
