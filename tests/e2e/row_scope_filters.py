@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 
 from tests.contract.desk import all_of, any_of, compared, no
-from tests.e2e.row_scope_table import COLUMNS, TEXTS, Row, Table
+from tests.e2e.row_scope_engine import COLUMNS, Row
+from tests.e2e.row_scope_people import TEXTS
+from tests.e2e.row_scope_table import Table
 from wuzapi_manager.v1 import record_pb2 as pb
 
 Holds = Callable[[Row], bool]
