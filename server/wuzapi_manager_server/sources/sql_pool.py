@@ -4,7 +4,7 @@ import asyncio
 import select
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Executor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import NamedTuple, Protocol, TypeVar
@@ -61,6 +61,8 @@ class Driver(Protocol):
     name: str
     port: int
     error: type[Exception]
+    options: Mapping[str, object]
+    """More arguments of SQLAlchemy's create_engine."""
 
     def url(self) -> URL:
         """The SQLAlchemy dialect and driver, nothing else."""
@@ -222,6 +224,7 @@ class ServerPool:
             pool_recycle=LIFE,
             pool_use_lifo=True,
             hide_parameters=True,
+            **self._driver.options,
         )
         event.listen(engine, "checkin", _note_rest)
         event.listen(engine, "checkout", self._check)

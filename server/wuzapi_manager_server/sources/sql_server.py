@@ -149,3 +149,17 @@ def unreachable() -> ConnectionFailed:
         ),
         retry_after=1.0,
     )
+
+
+def altered() -> Altered:
+    """The error for a table that is not as it was described."""
+    return Altered(
+        Text(
+            "The table, or a column of it, is not there any more or was altered",
+            "A tabela ou um campo dela não existe mais ou foi alterado",
+        ),
+        suggestion=Text(
+            "Try again; if it stays so, check the connection's table and mappings",
+            "Tente novamente; se persistir, verifique a tabela e os mapeamentos da conexão",
+        ),
+    )

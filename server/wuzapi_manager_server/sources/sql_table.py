@@ -1,7 +1,7 @@
 """A table as SQLAlchemy Core speaks of it, with what an engine knows of each column."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -82,6 +82,14 @@ class SqlColumn(ABC):
         """As `is_scalar`, but never of another value that only sorts the same. What finds a row by its key."""
         return self.is_scalar(scalar)
 
+    def is_among(self, scalars: Iterable[Scalar]) -> Condition:
+        """Whether the column is one of those, none of which is null."""
+        literals = []
+        for scalar in scalars:
+            with suppress(ValueError):
+                literals.append(self.literal(scalar))
+        return self.sort.in_(literals)
+
 
 @dataclass(frozen=True)
 class SqlTable:
@@ -122,11 +130,7 @@ class SqlTable:
         if len(self.key) != 1:
             return sa.or_(sa.false(), *(self.is_key(key) for key in keys))
         (column,) = self.key
-        literals = []
-        for key in keys:
-            with suppress(ValueError):
-                literals.append(column.literal(*key))
-        return column.sort.in_(literals)
+        return column.is_among([scalar for (scalar,) in keys])
 
     def check_writable(self) -> None:
         """QueryFailed where the table takes no writes."""

@@ -1,0 +1,256 @@
+"""How a column of a PostgreSQL table is compared, sorted and read."""
+
+from collections.abc import Iterable
+from datetime import date, datetime, time
+from decimal import Decimal, InvalidOperation
+from typing import cast
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from wuzapi_manager_server.domain.filter import Op
+from wuzapi_manager_server.domain.table import Cell, Column, ColumnType, Scalar
+from wuzapi_manager_server.domain.values import Refused, to_cell, to_json
+from wuzapi_manager_server.sources import postgresql_values
+from wuzapi_manager_server.sources.postgresql_types import BIGINT, TEXT, Cast, PgType
+from wuzapi_manager_server.sources.postgresql_values import BEYOND, Unfit
+from wuzapi_manager_server.sources.sql_table import Condition, Element, SqlColumn, bad_value
+
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+_NUMERIC = sa.types.Numeric(None, None)
+_BY_VALUE = frozenset(
+    {
+        ColumnType.INTEGER,
+        ColumnType.DECIMAL,
+        ColumnType.UUID,
+        ColumnType.DATE,
+        ColumnType.TIME,
+        ColumnType.TIMESTAMP,
+        ColumnType.TIMESTAMP_TZ,
+    }
+)
+"""Types whose equal values show equal texts, but for the zeros at the end of a numeric."""
+
+
+class PgColumn(SqlColumn):
+    """A column of type `kind`."""
+
+    def __init__(self, column: Column, element: Element, kind: PgType) -> None:
+        self.kind = kind
+        self._cast = BIGINT if column.type is ColumnType.INTEGER else Cast(kind.cast)
+        self._text: Element = sa.cast(element, TEXT)
+        self._native = kind.ordered
+        super().__init__(column, element, element if kind.ordered else self._text)
+        self._read = postgresql_values.reader(kind)
+        self.plain = self._read is None
+
+    @property
+    def shown(self) -> Element:
+        """What to select: money as a number, whatever its currency; arrays and composites as text."""
+        return sa.cast(self.element, _NUMERIC) if self.kind.name == "money" else self.element
+
+    def ordered(self, *, descending: bool) -> Element:
+        """See SqlColumn; PostgreSQL itself takes null for the largest."""
+        order = self.sort.desc() if descending else self.sort.asc()
+        if not self.column.nullable:
+            return order
+        return order.nulls_last() if descending else order.nulls_first()
+
+    def read(self, raw: object) -> Cell:
+        """The cell of a raw value."""
+        return cast("Cell", raw) if raw is None or self._read is None else self._read(raw)
+
+    def bind(self, cell: Cell) -> object:
+        """The raw value to store."""
+        try:
+            return postgresql_values.bind(cell, self.kind, self.column)
+        except Unfit as unfit:
+            raise bad_value(self.column.name, unfit.text) from unfit
+
+    def scalar(self, raw: object) -> Scalar:
+        """The raw value, or its text."""
+        match raw:
+            case None | bool() | int() | float() | bytes():
+                return raw
+            case str():
+                return raw.rstrip(" ") if self.kind.name == "bpchar" else raw
+            case date() | time():
+                return raw.isoformat()
+            case _:
+                return str(raw)
+
+    def literal(self, scalar: Scalar) -> Element:
+        """What `scalar` gave. ValueError where no row can hold it."""
+        if not self._native:
+            return _text(scalar)
+        return self._literal(self._value(scalar))
+
+    def _value(self, scalar: Scalar) -> object:  # noqa: C901 - one case a type
+        """The value to compare with. ValueError where none of the type is meant."""
+        match self.column.type, scalar:
+            case ColumnType.BOOLEAN, bool():
+                return scalar
+            case ColumnType.INTEGER, int() if not isinstance(scalar, bool) and _SMALLEST <= scalar <= _LARGEST:
+                return scalar
+            case ColumnType.FLOAT, float() | int():
+                return float(scalar)
+            case ColumnType.BYTES, bytes():
+                return scalar
+            case ColumnType.DECIMAL, str():
+                try:
+                    return Decimal(scalar)
+                except InvalidOperation:
+                    raise ValueError(scalar) from None
+            case ColumnType.UUID, str() if str(UUID(scalar)) == scalar:
+                return scalar
+            case ColumnType.DATE | ColumnType.TIMESTAMP | ColumnType.TIMESTAMP_TZ, str():
+                return _moment(scalar)
+            case ColumnType.TIME, str():
+                return scalar if scalar == "24:00:00" else time.fromisoformat(scalar).isoformat()
+            case ColumnType.TEXT | ColumnType.DURATION | ColumnType.JSON | ColumnType.OTHER, str():
+                return _checked(scalar)
+            case _:
+                raise ValueError(scalar)
+
+    def is_scalar(self, scalar: Scalar) -> Condition:
+        """See SqlColumn. Where any text may not be a value of the type, texts are compared."""
+        if scalar is None:
+            return self.sort.is_(sa.null())
+        return self.sort == self.literal(scalar) if self._takes_any else self._text == _text(scalar)
+
+    def is_among(self, scalars: Iterable[Scalar]) -> Condition:
+        """See SqlColumn."""
+        if self._takes_any:
+            return super().is_among(scalars)
+        return self._text.in_([_text(scalar) for scalar in scalars])
+
+    @property
+    def _takes_any(self) -> bool:
+        """Whether what `_value` lets through is always a value of the type."""
+        return self._native and (
+            self.kind.textual
+            or self.column.type not in {ColumnType.TEXT, ColumnType.DURATION, ColumnType.JSON, ColumnType.OTHER}
+        )
+
+    def _literal(self, value: object) -> Element:
+        return sa.literal(value, self._cast)
+
+    def owned_by(self, value: str) -> Condition:
+        """Whether the column, as text, is exactly `value`, byte by byte and under no collation.
+
+        The text that counts is what a reader is shown: bytes are the text's own, of JSON it is a string's content, and
+        1 and 0 stand for booleans. Before the exact comparison stands that of the type, which an index can answer.
+        """
+        try:
+            _checked(value)
+        except ValueError:
+            return sa.false()
+        match self.column.type:
+            case ColumnType.BYTES:
+                return self.element == self._literal(value.encode())
+            case ColumnType.BOOLEAN:
+                return self.element == self._literal(value == "1") if value in {"0", "1"} else sa.false()
+            case ColumnType.ARRAY | ColumnType.FLOAT:
+                return sa.false()
+            case ColumnType.JSON:
+                of = sa.func.json_typeof if self.kind.name == "json" else sa.func.jsonb_typeof
+                content = self.element.op("#>>")(sa.cast(sa.literal("{}"), Cast("text[]")))
+                return sa.and_(of(self.element) == "string", _same_bytes(sa.cast(content, TEXT), value))
+            case kind if kind in _BY_VALUE:
+                return self._shown_as(value)
+            case ColumnType.TEXT if self.kind.textual:
+                return sa.and_(self.element == self._literal(value), _same_bytes(self._text, value))
+            case _:
+                return _same_bytes(self._text, value)
+
+    def _shown_as(self, value: str) -> Condition:
+        """Whether the column's value is the one that is shown as `value`."""
+        try:
+            cell = to_cell(value, self.column)
+            shown = str(to_json(cell)) == value
+            native = self.element == self._literal(postgresql_values.operand(cell, self.kind, self.column))
+        except (Refused, Unfit):
+            return sa.false()
+        if not shown or (isinstance(cell, int) and not _SMALLEST <= cell <= _LARGEST):
+            return sa.false()
+        if self.column.type is ColumnType.DECIMAL:
+            return sa.and_(native, _same_bytes(sa.cast(self.shown, TEXT), value))
+        return native
+
+    def compare(self, op: Op, values: tuple[Cell, ...]) -> Condition:  # noqa: PLR0911 - one return an operator
+        """The comparison, under the column's own collation."""
+        element = self.sort
+        match op:
+            case Op.IS_NULL:
+                return self.element.is_(sa.null())
+            case Op.IS_NOT_NULL:
+                return self.element.is_not(sa.null())
+            case Op.CONTAINS:
+                return sa.func.strpos(self._folded, _fold(self._operand(values[0]))) > 0
+            case Op.STARTS_WITH:
+                return sa.func.starts_with(self._folded, _fold(self._operand(values[0])))
+            case Op.EQ | Op.IN:
+                return self._is_one_of(values)
+            case Op.NE:
+                return sa.not_(sa.func.coalesce(self._is_one_of(values), sa.false()))
+            case Op.BETWEEN:
+                return sa.and_(element >= self._compared(values[0]), element <= self._compared(values[1]))
+            case Op.LT:
+                return element < self._compared(values[0])
+            case Op.LE:
+                return element <= self._compared(values[0])
+            case Op.GT:
+                return element > self._compared(values[0])
+            case _:
+                return element >= self._compared(values[0])
+
+    def _is_one_of(self, values: tuple[Cell, ...]) -> Condition:
+        literals = [self._compared(value) for value in values if value is not None]
+        equal: Condition = self.sort == literals[0] if len(literals) == 1 else self.sort.in_(literals)
+        return sa.or_(equal, self.element.is_(sa.null())) if None in values else equal
+
+    def _operand(self, value: Cell) -> object:
+        try:
+            return postgresql_values.operand(value, self.kind, self.column)
+        except Unfit as unfit:
+            raise bad_value(self.column.name, unfit.text) from unfit
+
+    def _compared(self, value: Cell) -> Element:
+        raw = self._operand(value)
+        if isinstance(raw, int) and not isinstance(raw, bool) and not _SMALLEST <= raw <= _LARGEST:
+            return sa.literal(Decimal(raw), Cast("numeric"))
+        return self._literal(raw) if self._native else _text(str(raw))
+
+    @property
+    def _folded(self) -> Element:
+        return sa.func.lower(sa.collate(self._text, "C"))
+
+
+def _moment(text: str) -> str:
+    try:
+        return datetime.fromisoformat(text).isoformat() if len(text) > 10 else date.fromisoformat(text).isoformat()  # noqa: PLR2004 - of YYYY-MM-DD
+    except ValueError:
+        if not BEYOND.fullmatch(text):
+            raise
+        return text
+
+
+def _checked(text: str) -> str:
+    """The text; ValueError where PostgreSQL cannot hold it."""
+    if "\0" in text:
+        raise ValueError(text)
+    text.encode()
+    return text
+
+
+def _text(scalar: Scalar) -> Element:
+    return sa.literal(_checked(str(scalar)), TEXT)
+
+
+def _same_bytes(element: Element, value: str) -> Condition:
+    return sa.collate(element, "C") == sa.literal(value, TEXT)
+
+
+def _fold(value: object) -> Element:
+    """In lower case as far as ASCII goes."""
+    return sa.func.lower(sa.collate(sa.literal(str(value), TEXT), "C"))

@@ -1,0 +1,175 @@
+"""What a PostgreSQL database says of its tables, in its own catalogs."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import quoted_name
+
+from wuzapi_manager_server.domain.table import Capabilities, Column, ColumnType, Table
+from wuzapi_manager_server.errors import Text
+from wuzapi_manager_server.sources.postgresql_column import PgColumn
+from wuzapi_manager_server.sources.postgresql_types import Cast, PgType
+from wuzapi_manager_server.sources.sql import BATCH
+from wuzapi_manager_server.sources.sql_server import Place
+from wuzapi_manager_server.sources.sql_table import SqlTable, no_table
+
+_KINDS = "'r', 'p', 'v', 'm', 'f'"
+_REASONS = {
+    "v": Text("It is a view", "É uma visão"),
+    "m": Text("It is a materialized view", "É uma visão materializada"),
+    "f": Text("It is a foreign table", "É uma tabela externa"),
+}
+
+_LISTED = sa.text(f"""
+    SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ({_KINDS}) AND NOT c.relispartition
+      AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
+      AND (n.nspname COLLATE "C", c.relname COLLATE "C") > (:schema, :name)
+      AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+      AND pg_catalog.has_any_column_privilege(c.oid, 'SELECT')
+    ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C" LIMIT :limit
+""")
+
+_RELATION = sa.text(f"""
+    SELECT c.oid, c.relkind,
+      c.relhasrules AND c.relkind IN ('r', 'p') OR EXISTS (
+        SELECT FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal AND t.tgtype & 2 = 0 AND t.tgtype & 20 <> 0
+          AND (t.tgrelid = c.oid OR c.relkind = 'p')
+      ) AS disturbed,
+      ARRAY(
+        SELECT a.attname::text FROM pg_catalog.pg_index i, LATERAL unnest(i.indkey) WITH ORDINALITY AS k (attnum, place)
+          JOIN pg_catalog.pg_attribute a ON a.attnum = k.attnum
+        WHERE i.indrelid = c.oid AND i.indisprimary AND a.attrelid = c.oid AND k.place <= i.indnkeyatts
+        ORDER BY k.place
+      )::text[] AS key
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = :schema AND c.relname = :name AND c.relkind IN ({_KINDS})
+""")
+
+_COLUMNS = sa.text("""
+    WITH RECURSIVE base AS (
+      SELECT a.attnum, a.atttypid AS type, a.atttypmod AS modifier, a.attnotnull AS filled, a.atthasdef AS given
+      FROM pg_catalog.pg_attribute a WHERE a.attrelid = :oid AND a.attnum > 0 AND NOT a.attisdropped
+      UNION ALL
+      SELECT b.attnum, t.typbasetype, t.typtypmod, b.filled OR t.typnotnull, b.given OR t.typdefault IS NOT NULL
+      FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.type WHERE t.typtype = 'd'
+    )
+    SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod) AS native, b.filled, b.given,
+      a.attidentity <> '' AS identified,
+      a.attidentity = 'a' OR a.attgenerated <> '' AS computed,
+      pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'INSERT, UPDATE') AS writable,
+      CASE WHEN n.nspname = 'pg_catalog' THEN t.typname ELSE '' END AS type_name, t.typtype, t.typcategory,
+      pg_catalog.format_type(t.oid, -1) AS spelled, b.modifier,
+      EXISTS (
+        SELECT FROM pg_catalog.pg_opclass o JOIN pg_catalog.pg_am m ON m.oid = o.opcmethod
+        WHERE m.amname = 'btree' AND o.opcdefault AND o.opcintype IN (t.oid, CASE
+          WHEN t.typtype = 'e' THEN 'anyenum'::regtype WHEN t.typtype = 'r' THEN 'anyrange'::regtype
+          WHEN t.typtype = 'm' THEN 'anymultirange'::regtype WHEN t.typname = 'varchar' THEN 'text'::regtype
+          WHEN t.typname = 'cidr' THEN 'inet'::regtype ELSE t.oid END)
+      ) AS ordered,
+      CASE WHEN en.nspname = 'pg_catalog' THEN e.typname ELSE '' END AS element_name, e.typtype AS element_kind,
+      e.typcategory AS element_category, pg_catalog.format_type(e.oid, -1) AS element_spelled
+    FROM base b JOIN pg_catalog.pg_attribute a ON a.attrelid = :oid AND a.attnum = b.attnum
+      JOIN pg_catalog.pg_type t ON t.oid = b.type JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+      LEFT JOIN pg_catalog.pg_type e ON e.typarray = t.oid
+      LEFT JOIN pg_catalog.pg_namespace en ON en.oid = e.typnamespace
+    WHERE t.typtype <> 'd' AND pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT')
+    ORDER BY a.attnum
+""")
+
+_TIE = Column("\0ctid", ColumnType.OTHER, "tid", nullable=False)
+"""Where a row lies, under a name that no column can have."""
+
+
+def listed(connection: sa.Connection, after: Place, limit: int) -> list[Place]:
+    """See ServerSource. Partitions are left out: they are read through their table."""
+    values = {"schema": after.schema, "name": after.name, "limit": limit}
+    return [Place(*row) for row in connection.execute(_LISTED, values)]
+
+
+def describe(connection: sa.Connection, place: Place) -> SqlTable:
+    """The table or view at that place, with the columns that may be read. QueryFailed where there is none."""
+    if "\0" in place.schema + place.name:
+        raise no_table(place.name)
+    found = connection.execute(_RELATION, {"schema": place.schema, "name": place.name}).one_or_none()
+    rows = [] if found is None else connection.execute(_COLUMNS, {"oid": found.oid}).all()
+    if found is None or not rows:
+        raise no_table(place.name)
+    names = [row.attname for row in rows]
+    keys = _names(found.key)
+    key = [name for name in keys if name in names] if set(keys) <= set(names) else []
+    columns = [_column(row, key) for row in rows]
+    kinds = [_kind(row) for row in rows]
+    reason = _REASONS.get(found.relkind) or (None if key else Text("It has no primary key", "Não tem chave primária"))
+    tied = not key and found.relkind in {"r", "m"}
+    elements = [
+        sa.Column(quoted_name(column.name, True), Cast(kind.cast), key=f"c{at}")
+        for at, (column, kind) in enumerate(zip(columns, kinds, strict=True))
+    ]
+    if tied:
+        elements.append(sa.Column("ctid", Cast("tid"), key="tie", system=True))
+    element = sa.Table(quoted_name(place.name, True), sa.MetaData(), *elements, schema=quoted_name(place.schema, True))
+    described = {
+        column.name: PgColumn(column, element.c[f"c{at}"], kind)
+        for at, (column, kind) in enumerate(zip(columns, kinds, strict=True))
+    }
+    return SqlTable(
+        table=Table(
+            name=place.name,
+            schema=place.schema,
+            columns=tuple(columns),
+            primary_key=tuple(key),
+            capabilities=_capabilities(reason, keyed=bool(key)),
+            view=found.relkind in {"v", "m"},
+        ),
+        element=element,
+        columns=described,
+        key=tuple(described[name] for name in key),
+        tie=PgColumn(_TIE, element.c["tie"], PgType("tid", "b", "U", "tid")) if tied else None,
+        read_only=reason,
+        version=None,
+        returns=not found.disturbed,
+    )
+
+
+def _capabilities(reason: Text | None, *, keyed: bool) -> Capabilities:
+    return Capabilities(
+        transactions=True,
+        exact_numbers=True,
+        count=True,
+        search=True,
+        key_paging=keyed,
+        max_batch_size=BATCH,
+        verified_updates=True,
+        read_only_reason="" if reason is None else reason.en,
+    )
+
+
+# Rows of catalogs have no static type.
+def _column(row: Any, key: list[str]) -> Column:
+    kind = _kind(row)
+    return Column(
+        name=row.attname,
+        type=kind.type,
+        native_type=row.native,
+        nullable=not row.filled,
+        read_only=row.computed or not row.writable,
+        primary_key=row.attname in key,
+        has_default=row.given or row.identified,
+    )
+
+
+def _kind(row: Any) -> PgType:
+    element = (
+        None
+        if row.element_kind is None or row.typcategory != "A"
+        else PgType(row.element_name, row.element_kind, row.element_category, row.element_spelled)
+    )
+    return PgType(row.type_name, row.typtype, row.typcategory, row.spelled, row.modifier, row.ordered, element)
+
+
+def _names(array: str) -> list[str]:
+    """The names of a text[], which comes as text."""
+    from wuzapi_manager_server.sources.postgresql_arrays import parse  # noqa: PLC0415
+
+    return [str(name) for name in parse(array, str)]
