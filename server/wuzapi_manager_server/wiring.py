@@ -27,7 +27,9 @@ from wuzapi_manager_server.services.once import Once
 from wuzapi_manager_server.services.page_tokens import PageTokens
 from wuzapi_manager_server.services.records import Records
 from wuzapi_manager_server.settings import Settings
+from wuzapi_manager_server.sources.postgresql import PostgresqlEngine
 from wuzapi_manager_server.sources.registry import Engine, Sources
+from wuzapi_manager_server.sources.sql_pool import Limits
 from wuzapi_manager_server.sources.sqlite import SqliteEngine
 from wuzapi_manager_server.sources.sqlite_folder import SqliteFolder
 from wuzapi_manager_server.storage.audit import KEPT as AUDIT_KEPT
@@ -119,7 +121,7 @@ async def wire(settings: Settings, _metrics: Metrics) -> AsyncIterator[Parts]:
         requests = IdempotencyStore(database, box, now_utc)
         once = Once(database, requests)
         guard = AddressGuard(settings.allowed_source_hosts, settings.denied_source_hosts)
-        sources = Sources(_engines(settings, pool), partial(store.get, secrets=True), guard)
+        sources = Sources(_engines(settings, pool, guard), partial(store.get, secrets=True), guard)
         audits = AuditStore(database, box, now_utc)
         audit = Audit(database, audits)
         kept = [
@@ -148,10 +150,12 @@ async def wire(settings: Settings, _metrics: Metrics) -> AsyncIterator[Parts]:
         await database.close()
 
 
-def _engines(settings: Settings, pool: Executor) -> dict[ConnectionType, Engine]:
+def _engines(settings: Settings, pool: Executor, guard: AddressGuard) -> dict[ConnectionType, Engine]:
     """What reads and writes the tables of each type of connection."""
+    limits = Limits(settings.sql_timeout, settings.slow_query_ms / 1000)
     return {
         ConnectionType.SQLITE: SqliteEngine(sqlite_folder(settings, pool)),
+        ConnectionType.POSTGRESQL: PostgresqlEngine(guard, pool, limits),
     }
 
 

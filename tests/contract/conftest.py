@@ -1,9 +1,11 @@
 """A server for the tests of a module, and the sources that the suite is run against."""
 
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import pytest
 
+from tests.contract.postgresql_source import PostgresqlUnderTest, postgresql_database
 from tests.contract.server import World, world_in
 from tests.contract.sources import SourceUnderTest
 from tests.contract.sqlite_source import SqliteUnderTest
@@ -15,7 +17,22 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield made
 
 
-@pytest.fixture(scope="session", params=["sqlite"])
-def source(request: pytest.FixtureRequest, world: World) -> SourceUnderTest:
+@contextmanager
+def _sqlite(world: World) -> Iterator[SourceUnderTest]:
+    yield SqliteUnderTest(world.sources)
+
+
+@contextmanager
+def _postgresql(_: World) -> Iterator[SourceUnderTest]:
+    with postgresql_database() as place, closing(PostgresqlUnderTest(place)) as source:
+        yield source
+
+
+_SOURCES = {"sqlite": _sqlite, "postgresql": _postgresql}
+
+
+@pytest.fixture(scope="session", params=_SOURCES)
+def source(request: pytest.FixtureRequest, world: World) -> Iterator[SourceUnderTest]:
     """The source that the suite is run against. A new engine is one more class and one more name here."""
-    return {"sqlite": SqliteUnderTest}[str(request.param)](world.sources)
+    with _SOURCES[str(request.param)](world) as made:
+        yield made

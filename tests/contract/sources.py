@@ -37,12 +37,17 @@ class Shape:
 class Can:
     """What an engine can do. The first engine that lacks something adds a flag here, and the tests of it ask for it.
 
-    `dirty_values`: any column may hold any value.
+    `dirty_values`: any column may hold any value. `decimal_scale`: the digits behind the point that a DECIMAL column
+    keeps and always shows, `decimal_nan`: it keeps NaN. `describes_late`: a column that was added is seen within a
+    minute, or once the connection is tested.
     """
 
     types: frozenset[ColumnType]
     transactions: bool = True
     dirty_values: bool = False
+    decimal_scale: int | None = None
+    decimal_nan: bool = False
+    describes_late: bool = False
 
 
 @dataclass

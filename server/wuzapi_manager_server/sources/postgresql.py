@@ -10,36 +10,33 @@ from wuzapi_manager_server.errors import Text
 from wuzapi_manager_server.sources import postgresql_schema
 from wuzapi_manager_server.sources.postgresql_driver import PostgresqlDriver
 from wuzapi_manager_server.sources.postgresql_tls import protection
-from wuzapi_manager_server.sources.sql_pool import Limits, Resolver, ServerPool
+from wuzapi_manager_server.sources.sql_pool import Limits, ServerPools
 from wuzapi_manager_server.sources.sql_server import Place, ServerSource
 from wuzapi_manager_server.sources.sql_table import SqlTable
+from wuzapi_manager_server.upstreams.addresses import AddressGuard
 
 
 class PostgresqlEngine:
     """Makes the sources of POSTGRESQL connections; see sources.registry.Engine."""
 
-    def __init__(self, resolver: Resolver, executor: Executor, limits: Limits) -> None:
-        self._resolver = resolver
-        self._executor = executor
-        self._limits = limits
-        self._driver = PostgresqlDriver(limits.timeout)
+    def __init__(self, guard: AddressGuard, executor: Executor, limits: Limits) -> None:
+        self._pools = ServerPools(PostgresqlDriver(limits.timeout), guard, executor, limits)
 
-    def check(self, configuration: Source) -> Text | None:
-        """Why the host may not be a source."""
-        return self._resolver.check_host(configuration.host) if isinstance(configuration, Postgresql) else None
+    def check(self, _: Source) -> Text | None:
+        """See Engine: which host may be a source is the registry's to say."""
+        return None
 
     def open(self, configuration: Source) -> "PostgresqlSource":
         """The source of that table."""
         assert isinstance(configuration, Postgresql)  # noqa: S101 - the registry gives each engine its own type
-        pool = ServerPool(configuration, self._driver, self._resolver, self._executor, self._limits)
-        return PostgresqlSource(pool, configuration)
+        return PostgresqlSource(self._pools, configuration)
 
 
 class PostgresqlSource(ServerSource):
     """A table or view that the connection's user may read; an empty schema means public."""
 
-    def __init__(self, pool: ServerPool, configuration: Postgresql) -> None:
-        super().__init__(pool, Place(configuration.schema or "public", configuration.table_name))
+    def __init__(self, pools: ServerPools, configuration: Postgresql) -> None:
+        super().__init__(pools, configuration, Place(configuration.schema or "public", configuration.table_name))
         self._configuration = configuration
 
     def read_table(self, connection: sa.Connection, place: Place) -> SqlTable:

@@ -10,7 +10,7 @@ from psycopg.types.string import TextLoader
 from wuzapi_manager_server.sources import postgresql_values
 
 _AS_PYTHON = frozenset(
-    {
+    [
         "bool",
         "bytea",
         "int2",
@@ -24,7 +24,7 @@ _AS_PYTHON = frozenset(
         "varchar",
         "bpchar",
         "name",
-    }
+    ]
 )
 
 

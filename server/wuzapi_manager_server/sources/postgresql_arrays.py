@@ -11,22 +11,22 @@ def parse(text: str, element: Callable[[str], Cell], delimiter: str = ",") -> li
         return text
     top: list[Cell] = []
     stack = [top]
-    for token, quoted in _tokens(text, delimiter):
+    for part, quoted in _pieces(text, delimiter):
         if quoted:
-            stack[-1].append(element(token))
-        elif token == "{":
+            stack[-1].append(element(part))
+        elif part == "{":
             inner: list[Cell] = []
             stack[-1].append(inner)
             stack.append(inner)
-        elif token == "}":
+        elif part == "}":
             stack.pop()
         else:
-            stack[-1].append(None if token.upper() == "NULL" else element(token))
+            stack[-1].append(None if part.upper() == "NULL" else element(part))
     (array,) = top
     return array if isinstance(array, list) else text
 
 
-def _tokens(text: str, delimiter: str) -> Iterator[tuple[str, bool]]:
+def _pieces(text: str, delimiter: str) -> Iterator[tuple[str, bool]]:
     """Braces and elements in order, each with whether it stood in quotes."""
     at = 0
     while at < len(text):
@@ -37,8 +37,8 @@ def _tokens(text: str, delimiter: str) -> Iterator[tuple[str, bool]]:
         elif char == delimiter:
             at += 1
         elif char == '"':
-            token, at = _quoted(text, at + 1)
-            yield token, True
+            part, at = _quoted(text, at + 1)
+            yield part, True
         else:
             end = at
             while end < len(text) and text[end] not in "{}" + delimiter:
@@ -49,15 +49,15 @@ def _tokens(text: str, delimiter: str) -> Iterator[tuple[str, bool]]:
 
 def _quoted(text: str, at: int) -> tuple[str, int]:
     """The element that begins behind a quote, and the place behind its end."""
-    parts: list[str] = []
+    pieces: list[str] = []
     while True:
         end = at
         while text[end] not in '"\\':
             end += 1
-        parts.append(text[at:end])
+        pieces.append(text[at:end])
         if text[end] == '"':
-            return "".join(parts), end + 1
-        parts.append(text[end + 1])
+            return "".join(pieces), end + 1
+        pieces.append(text[end + 1])
         at = end + 2
 
 

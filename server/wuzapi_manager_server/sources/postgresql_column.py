@@ -1,5 +1,6 @@
 """How a column of a PostgreSQL table is compared, sorted and read."""
 
+import operator
 from collections.abc import Iterable
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
@@ -18,6 +19,7 @@ from wuzapi_manager_server.sources.sql_table import Condition, Element, SqlColum
 
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 _NUMERIC = sa.types.Numeric(None, None)
+_ORDERED = {Op.LT: operator.lt, Op.LE: operator.le, Op.GT: operator.gt, Op.GE: operator.ge}
 _BY_VALUE = frozenset(
     {
         ColumnType.INTEGER,
@@ -85,7 +87,7 @@ class PgColumn(SqlColumn):
             return _text(scalar)
         return self._literal(self._value(scalar))
 
-    def _value(self, scalar: Scalar) -> object:  # noqa: C901 - one case a type
+    def _value(self, scalar: Scalar) -> object:  # noqa: C901, PLR0911 - one case a type
         """The value to compare with. ValueError where none of the type is meant."""
         match self.column.type, scalar:
             case ColumnType.BOOLEAN, bool():
@@ -135,7 +137,7 @@ class PgColumn(SqlColumn):
     def _literal(self, value: object) -> Element:
         return sa.literal(value, self._cast)
 
-    def owned_by(self, value: str) -> Condition:
+    def owned_by(self, value: str) -> Condition:  # noqa: PLR0911 - one return a type
         """Whether the column, as text, is exactly `value`, byte by byte and under no collation.
 
         The text that counts is what a reader is shown: bytes are the text's own, of JSON it is a string's content, and
@@ -195,14 +197,8 @@ class PgColumn(SqlColumn):
                 return sa.not_(sa.func.coalesce(self._is_one_of(values), sa.false()))
             case Op.BETWEEN:
                 return sa.and_(element >= self._compared(values[0]), element <= self._compared(values[1]))
-            case Op.LT:
-                return element < self._compared(values[0])
-            case Op.LE:
-                return element <= self._compared(values[0])
-            case Op.GT:
-                return element > self._compared(values[0])
             case _:
-                return element >= self._compared(values[0])
+                return cast("Condition", _ORDERED[op](element, self._compared(values[0])))
 
     def _is_one_of(self, values: tuple[Cell, ...]) -> Condition:
         literals = [self._compared(value) for value in values if value is not None]

@@ -2,7 +2,6 @@
 
 import ctypes
 import math
-import os
 import re
 import select
 import ssl
@@ -10,6 +9,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
 import psycopg
@@ -132,10 +132,7 @@ class PostgresqlDriver:
 
     def adopt(self, raw: DBAPIConnection, job: Job) -> None:
         """See Driver."""
-        connection = cast("Watched", raw)
-        connection.job = job
-        if not connection.autocommit:
-            connection.autocommit = True
+        cast("Watched", raw).job = job
 
     def fileno(self, raw: DBAPIConnection) -> int:
         """See Driver."""
@@ -147,8 +144,8 @@ class PostgresqlDriver:
         cast("Watched", raw).execute("")
 
     def begin(self, raw: DBAPIConnection) -> None:
-        """See Driver: the next statement begins it."""
-        cast("Watched", raw).autocommit = False
+        """See Driver. The connection stays in autocommit: a transaction is what was begun."""
+        cast("Watched", raw).execute("BEGIN")
 
     def translated(self, error: BaseException | None) -> ServiceError:
         """See Driver."""
@@ -165,6 +162,10 @@ _SESSION = (
 )
 
 
+_NO_FILE = "/nonexistent/none"
+"""In place of the files that libpq would look for in a home folder."""
+
+
 def _parameters(server: SqlServer, address: str, port: int) -> str:
     """Nothing comes from the environment or home folder of the service: what is not set here is set to nothing."""
     return make_conninfo(
@@ -175,11 +176,11 @@ def _parameters(server: SqlServer, address: str, port: int) -> str:
         dbname=server.database,
         user=server.username,
         password=server.secret,
-        passfile=os.devnull,
+        passfile=_NO_FILE,
         sslmode=_SSL_MODES[server.tls_mode],
         sslrootcert=authorities() if server.tls_mode in {TlsMode.VERIFY_CA, TlsMode.VERIFY_FULL} else "",
-        sslcert=os.devnull,
-        sslkey=os.devnull,
+        sslcert=_NO_FILE,
+        sslkey=_NO_FILE,
         gssencmode="disable",
         options="",
         client_encoding="utf8",
@@ -199,34 +200,33 @@ def _connected(parameters: str, until: float, job: Job) -> pq.abc.PGconn:
     pgconn = pq.PGconn.connect_start(parameters.encode())
     _be_brief(pgconn)
     try:
-        status = pq.PollingStatus.WRITING
-        while status != pq.PollingStatus.OK:
-            if status == pq.PollingStatus.FAILED or pgconn.status == pq.ConnStatus.BAD:
-                found = _SQLSTATE.search(pgconn.get_error_message())
-                raise NotConnected(found[1] if found else "28P01" if pgconn.needs_password else "")
-            if job.stopped() or time.monotonic() > until:
-                raise NotConnected
-            wanted = waiting.WAIT_R if status == pq.PollingStatus.READING else waiting.WAIT_W
-            if _ready(pgconn.socket, wanted):
-                status = pq.PollingStatus(pgconn.connect_poll())
-        pgconn.nonblocking = 1
+        _finish_connecting(pgconn, until, job)
     except BaseException:
         pgconn.finish()
         raise
+    pgconn.nonblocking = 1
     return pgconn
 
 
-def _ready(socket: int, wanted: int) -> bool:
-    poll = select.poll()
-    poll.register(socket, select.POLLIN if wanted == waiting.WAIT_R else select.POLLOUT)
-    return bool(poll.poll(_LOOK * 1000))
+def _finish_connecting(pgconn: pq.abc.PGconn, until: float, job: Job) -> None:
+    status = pq.PollingStatus.WRITING
+    while status != pq.PollingStatus.OK:
+        if status == pq.PollingStatus.FAILED or pgconn.status == pq.ConnStatus.BAD:
+            found = _SQLSTATE.search(pgconn.get_error_message())
+            raise NotConnected(found[1] if found else "28P01" if pgconn.needs_password else "")
+        if job.stopped() or time.monotonic() > until:
+            raise NotConnected
+        poll = select.poll()
+        poll.register(pgconn.socket, select.POLLIN if status == pq.PollingStatus.READING else select.POLLOUT)
+        if poll.poll(_LOOK * 1000):
+            status = pq.PollingStatus(pgconn.connect_poll())
 
 
 def _be_brief(pgconn: pq.abc.PGconn) -> None:
     """Has errors say their SQLSTATE alone, also those while connecting, where psycopg gives nothing but their text."""
     library = _library()
     if library is not None:
-        library.PQsetErrorVerbosity(ctypes.c_void_p(pgconn.pgconn_ptr), _ERRORS_SQLSTATE)
+        library.PQsetErrorVerbosity(ctypes.c_void_p(cast("Any", pgconn).pgconn_ptr), _ERRORS_SQLSTATE)
 
 
 _ERRORS_SQLSTATE = 3
@@ -237,8 +237,8 @@ _ERRORS_SQLSTATE = 3
 def _library() -> ctypes.CDLL | None:
     """The libpq that psycopg uses; None where it cannot be told, and then connecting fails without SQLSTATE."""
     try:
-        with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
-            paths = {line.split(maxsplit=5)[-1].strip() for line in maps if "/libpq" in line}
+        maps = Path("/proc/self/maps").read_text(errors="replace").splitlines()
+        paths = {line.split(maxsplit=5)[-1] for line in maps if "/libpq" in line}
         library = ctypes.CDLL(min(paths, default="libpq.so.5"))
         library.PQsetErrorVerbosity.argtypes = [ctypes.c_void_p, ctypes.c_int]
     except (OSError, AttributeError):

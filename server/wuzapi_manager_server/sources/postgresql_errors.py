@@ -1,4 +1,9 @@
-"""What a failure of PostgreSQL means to callers, by its SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
+"""What a failure of PostgreSQL means to callers, by its SQLSTATE.
+
+https://www.postgresql.org/docs/current/errcodes-appendix.html
+"""
+
+from collections.abc import Callable, Mapping
 
 import psycopg
 
@@ -13,7 +18,8 @@ from wuzapi_manager_server.errors import (
     ServiceError,
     Text,
 )
-from wuzapi_manager_server.sources.sql_server import altered, unreachable
+from wuzapi_manager_server.sources.sql_server import unreachable
+from wuzapi_manager_server.sources.sql_table import Altered
 from wuzapi_manager_server.sources.sql_work import busy
 
 _CONSTRAINTS = {
@@ -25,76 +31,45 @@ _CONSTRAINTS = {
     "23514": Text("A check of the table refuses the row", "Uma verificação da tabela recusa a linha"),
 }
 
-_UNIQUE = {"23505", "23P01"}
-"""unique_violation, exclusion_violation."""
 
-_ALTERED = {"42P01", "42703", "3F000", "42704", "0A000"}
-"""undefined_table, undefined_column, invalid_schema_name, undefined_object, feature_not_supported: the last also where
-a prepared statement gives other types than before."""
-
-_CROWDED = {"53300", "57P03", "55P03"}
-"""too_many_connections, cannot_connect_now, lock_not_available."""
+def _constraint(state: str) -> QueryFailed:
+    default = Text("A constraint of the table refuses the row", "Uma restrição da tabela recusa a linha")
+    return QueryFailed(_CONSTRAINTS.get(state, default), metadata={"sqlstate": state})
 
 
-def translated(error: BaseException | None) -> ServiceError:  # noqa: C901, PLR0911 - one return a kind of failure
-    """The error to tell."""
-    state = (error.sqlstate if isinstance(error, psycopg.Error) else None) or ""
-    match state[:2]:
-        case _ if isinstance(error, psycopg.DataError) and not state:
-            return _bad_value("22000")  # the driver found that the server could not hold it
-        case "" | "08" | "57" if state not in {"57014", *_CROWDED}:
-            return unreachable()
-        case "28":
-            return rejected()
-        case "22":
-            return _bad_value(state)
-        case "40" if state != "40002":
-            return Conflict(
-                Text("Another change was in the way", "Outra alteração ocorreu ao mesmo tempo"),
-                suggestion=Text("Try again", "Tente novamente"),
-                metadata={"sqlstate": state},
-                retry_after=0.1,
-            )
-        case "53" if state not in _CROWDED:
-            return QueryFailed(
-                Text("The server lacks memory or disk space", "Falta memória ou espaço em disco no servidor"),
-                code=Code.RESOURCE_EXHAUSTED,
-                suggestion=Text("Free some", "Libere recursos"),
-                metadata={"sqlstate": state},
-            )
-        case _:
-            pass
-    match state:
-        case "57014":
-            return timed_out()
-        case "55P03" | "25P03":
-            return busy()
-        case "53300" | "57P03":
-            return _not_now()
-        case "42501":
-            return not_allowed()
-        case "25006":
-            return QueryFailed(Text("The database is read-only", "O banco de dados é somente leitura"))
-        case "3D000":
-            return no_database()
-        case _ if state in _UNIQUE:
-            return AlreadyExists(
-                Text("A row with this unique value exists already", "Já existe uma linha com este valor único")
-            )
-        case _ if state in _ALTERED:
-            return altered()
-        case _ if state.startswith("23"):
-            default = Text("A constraint of the table refuses the row", "Uma restrição da tabela recusa a linha")
-            return QueryFailed(_CONSTRAINTS.get(state, default), metadata={"sqlstate": state})
-        case _:
-            return QueryFailed(
-                Text("The database refused the statement", "O banco de dados recusou a instrução"),
-                suggestion=Text(
-                    "Check that the table, its views and triggers still work",
-                    "Verifique se a tabela, suas visões e seus gatilhos ainda funcionam",
-                ),
-                metadata={"sqlstate": state},
-            )
+def _taken() -> AlreadyExists:
+    return AlreadyExists(
+        Text("A row with this unique value exists already", "Já existe uma linha com este valor único")
+    )
+
+
+def _conflict(state: str) -> Conflict:
+    return Conflict(
+        Text("Another change was in the way", "Outra alteração ocorreu ao mesmo tempo"),
+        suggestion=Text("Try again", "Tente novamente"),
+        metadata={"sqlstate": state},
+        retry_after=0.1,
+    )
+
+
+def _exhausted(state: str) -> QueryFailed:
+    return QueryFailed(
+        Text("The server lacks memory or disk space", "Falta memória ou espaço em disco no servidor"),
+        code=Code.RESOURCE_EXHAUSTED,
+        suggestion=Text("Free some", "Libere recursos"),
+        metadata={"sqlstate": state},
+    )
+
+
+def _refused(state: str) -> QueryFailed:
+    return QueryFailed(
+        Text("The database refused the statement", "O banco de dados recusou a instrução"),
+        suggestion=Text(
+            "Check that the table, its views and triggers still work",
+            "Verifique se a tabela, suas visões e seus gatilhos ainda funcionam",
+        ),
+        metadata={"sqlstate": state},
+    )
 
 
 def _bad_value(state: str) -> QueryFailed:
@@ -145,3 +120,42 @@ def no_database() -> QueryFailed:
         Text("The server has no such database", "O servidor não tem este banco de dados"),
         suggestion=Text("Check the database name of the connection", "Verifique o nome do banco da conexão"),
     )
+
+
+_CLASSES: Mapping[str, Callable[[str], ServiceError]] = {
+    "08": lambda _: unreachable(),
+    "57": lambda _: unreachable(),
+    "28": lambda _: rejected(),
+    "22": _bad_value,
+    "40": _conflict,
+    "53": _exhausted,
+    "23": _constraint,
+}
+"""By the first two characters, where the whole is not known below."""
+
+_STATES: Mapping[str, Callable[[str], ServiceError]] = {
+    "": lambda _: unreachable(),  # the driver met no answer
+    "23505": lambda _: _taken(),
+    "23P01": lambda _: _taken(),
+    "57014": lambda _: timed_out(),
+    "55P03": lambda _: busy(),
+    "25P03": lambda _: busy(),
+    "53300": lambda _: _not_now(),
+    "57P03": lambda _: _not_now(),
+    "42501": lambda _: not_allowed(),
+    "25006": lambda _: QueryFailed(Text("The database is read-only", "O banco de dados é somente leitura")),
+    "3D000": lambda _: no_database(),
+    **dict.fromkeys(
+        # Undefined table, column, schema, object; not supported: a prepared statement gives other types than before.
+        ("42P01", "42703", "3F000", "42704", "0A000"),
+        lambda _: Altered(Text("The table was altered", "A tabela foi alterada")),
+    ),
+}
+
+
+def translated(error: BaseException | None) -> ServiceError:
+    """The error to tell."""
+    state = (error.sqlstate if isinstance(error, psycopg.Error) else None) or ""
+    if not state and isinstance(error, psycopg.DataError):  # the driver found that the server could not hold it
+        return _bad_value("22000")
+    return (_STATES.get(state) or _CLASSES.get(state[:2]) or _refused)(state)

@@ -7,22 +7,22 @@ from sqlalchemy.sql.elements import quoted_name
 
 from wuzapi_manager_server.domain.table import Capabilities, Column, ColumnType, Table
 from wuzapi_manager_server.errors import Text
+from wuzapi_manager_server.sources.postgresql_arrays import parse
 from wuzapi_manager_server.sources.postgresql_column import PgColumn
 from wuzapi_manager_server.sources.postgresql_types import Cast, PgType
 from wuzapi_manager_server.sources.sql import BATCH
 from wuzapi_manager_server.sources.sql_server import Place
 from wuzapi_manager_server.sources.sql_table import SqlTable, no_table
 
-_KINDS = "'r', 'p', 'v', 'm', 'f'"
 _REASONS = {
     "v": Text("It is a view", "É uma visão"),
     "m": Text("It is a materialized view", "É uma visão materializada"),
     "f": Text("It is a foreign table", "É uma tabela externa"),
 }
 
-_LISTED = sa.text(f"""
+_LISTED = sa.text("""
     SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ({_KINDS}) AND NOT c.relispartition
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
       AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
       AND (n.nspname COLLATE "C", c.relname COLLATE "C") > (:schema, :name)
       AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
@@ -30,7 +30,7 @@ _LISTED = sa.text(f"""
     ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C" LIMIT :limit
 """)
 
-_RELATION = sa.text(f"""
+_RELATION = sa.text("""
     SELECT c.oid, c.relkind,
       c.relhasrules AND c.relkind IN ('r', 'p') OR EXISTS (
         SELECT FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal AND t.tgtype & 2 = 0 AND t.tgtype & 20 <> 0
@@ -43,7 +43,7 @@ _RELATION = sa.text(f"""
         ORDER BY k.place
       )::text[] AS key
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = :schema AND c.relname = :name AND c.relkind IN ({_KINDS})
+    WHERE n.nspname = :schema AND c.relname = :name AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 """)
 
 _COLUMNS = sa.text("""
@@ -170,6 +170,4 @@ def _kind(row: Any) -> PgType:
 
 def _names(array: str) -> list[str]:
     """The names of a text[], which comes as text."""
-    from wuzapi_manager_server.sources.postgresql_arrays import parse  # noqa: PLC0415
-
     return [str(name) for name in parse(array, str)]

@@ -41,7 +41,7 @@ def reader(kind: PgType) -> Callable[[object], Cell] | None:
     return None
 
 
-def of_text(kind: PgType) -> Callable[[str], Cell]:  # noqa: PLR0911 - one return a type
+def of_text(kind: PgType) -> Callable[[str], Cell]:  # noqa: C901, PLR0911 - one return a type
     """What makes a cell of a value in PostgreSQL's own spelling."""
     match kind.type:
         case ColumnType.BOOLEAN:

@@ -7,6 +7,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Executor
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
 import sqlalchemy as sa
@@ -20,32 +22,21 @@ from wuzapi_manager_server.domain.deadline import Deadline, timed_out
 from wuzapi_manager_server.errors import ConnectionFailed, ServiceError, Text
 from wuzapi_manager_server.observe import logger
 from wuzapi_manager_server.sources.sql_work import LONGEST_WAIT, Job, Turn, Workers, busy, outcome_unknown
+from wuzapi_manager_server.upstreams.addresses import AddressGuard
 
 T = TypeVar("T")
 
 CONNECTIONS = 4
-"""Connections to one server for one source, and so transactions at once."""
+"""Connections to one database as one user, and so transactions at once."""
 
 LIFE = 1800.0
 """Seconds until a connection is replaced when it is next asked for."""
 
-IDLE = 300.0
+IDLE = 60.0
 """Seconds without work after which the connections are closed."""
 
 UNPROVEN = 30.0
 """Seconds of rest after which a connection is asked whether it still answers before it works again."""
-
-
-class Resolver(Protocol):
-    """Where sources may point; see upstreams.addresses.AddressGuard."""
-
-    def check_host(self, host: str) -> Text | None:
-        """Why nothing may be asked of that host, as far as its name tells."""
-        ...
-
-    async def resolve(self, host: str, port: int, deadline: Deadline) -> list[str]:
-        """The addresses of the host, every one of which is allowed."""
-        ...
 
 
 class Limits(NamedTuple):
@@ -101,15 +92,16 @@ class Driver(Protocol):
 
 
 class ServerPool:
-    """The connections to the server of one source. Nothing is contacted until the first `run`."""
+    """The connections to one database, shared by `sources`. Nothing is contacted until the first `run`."""
 
     def __init__(
-        self, server: SqlServer, driver: Driver, resolver: Resolver, executor: Executor, limits: Limits
+        self, server: SqlServer, driver: Driver, guard: AddressGuard, executor: Executor, limits: Limits
     ) -> None:
         self.server = server
         self.port = server.port or driver.port
+        self.sources = 0
         self._driver = driver
-        self._resolver = resolver
+        self._guard = guard
         self._executor = executor
         self._limits = limits
         self._workers = Workers(executor, CONNECTIONS)
@@ -123,7 +115,7 @@ class ServerPool:
 
     async def resolve(self, deadline: Deadline) -> list[str]:
         """The server's addresses, every one of which is allowed. ConnectionFailed, PermissionDenied, TimedOut."""
-        return await self._resolver.resolve(self.server.host, self.port, deadline)
+        return await self._guard.resolve(self.server.host, self.port, deadline)
 
     def capped(self, deadline: Deadline) -> Deadline:
         """The deadline, no later than the longest statement takes."""
@@ -197,6 +189,9 @@ class ServerPool:
             if job.committing and error.connection_invalidated:
                 raise outcome_unknown() from error
             raise self._driver.translated(error.orig) from error
+        except self._driver.error as error:
+            job.check()
+            raise self._driver.translated(error) from error
 
     def connected(self, job: Job) -> sa.Connection:
         """A connection of the pool that works for the job; in the thread that uses it."""
@@ -279,6 +274,30 @@ class ServerPool:
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.dispose()
+
+
+class ServerPools:
+    """The pools of one engine: tables of the same database, reached by the same user in the same way, share one."""
+
+    def __init__(self, driver: Driver, guard: AddressGuard, executor: Executor, limits: Limits) -> None:
+        self._make = partial(ServerPool, driver=driver, guard=guard, executor=executor, limits=limits)
+        self._pools: dict[SqlServer, ServerPool] = {}
+
+    def open(self, server: SqlServer) -> ServerPool:
+        """The pool of that database; each who opens it gives it back once with `release`."""
+        key = replace(server, table_name="", schema="")
+        pool = self._pools.get(key)
+        if pool is None:
+            pool = self._pools[key] = self._make(key)
+        pool.sources += 1
+        return pool
+
+    async def release(self, pool: ServerPool) -> None:
+        """Gives back a pool that was opened; the last one closes it."""
+        pool.sources -= 1
+        if pool.sources == 0:
+            del self._pools[pool.server]
+            await pool.close()
 
 
 class Session:

@@ -47,6 +47,7 @@ class Reading:
 
     def __init__(self, connection: sa.Connection, table: SqlTable, query: Query) -> None:
         order = places(table, query.order)
+        self._table = table
         self._shape = Shape.of(table, order)
         self._connection = connection
         self._conditions = scope(table, query.owner, query.where)
@@ -66,7 +67,8 @@ class Reading:
             raws = self._result.fetchmany(size)
             if raws:
                 self._left = None if self._left is None else self._left - len(raws)
-                return [self._shape.row(raw) for raw in raws]
+                rows = [self._shape.row(raw) for raw in raws]
+                return rows if self._table.key else [row._replace(cursor=()) for row in rows]
             self._result.close()
             self._result = None
         return []

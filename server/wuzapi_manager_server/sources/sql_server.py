@@ -7,15 +7,16 @@ from typing import NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
+from wuzapi_manager_server.domain.connection import SqlServer
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.table import Row, SourceTables, Step
-from wuzapi_manager_server.errors import ConnectionFailed, Text
+from wuzapi_manager_server.errors import ConnectionFailed, QueryFailed, Text
 from wuzapi_manager_server.sources.base import Query
 from wuzapi_manager_server.sources.sql import DESCRIPTION_LIFE, SqlSource
-from wuzapi_manager_server.sources.sql_pool import ServerPool
+from wuzapi_manager_server.sources.sql_pool import ServerPools
 from wuzapi_manager_server.sources.sql_read import Reading
 from wuzapi_manager_server.sources.sql_table import Altered, SqlTable
-from wuzapi_manager_server.sources.sql_work import LONGEST_WAIT, Job
+from wuzapi_manager_server.sources.sql_work import LONGEST_WAIT, Job, closed
 from wuzapi_manager_server.sources.trial import tried
 
 T = TypeVar("T")
@@ -32,11 +33,13 @@ class Place(NamedTuple):
 
 
 class ServerSource(SqlSource):
-    """Table `place` of the server of `pool`. The description is asked for once a minute, and after any doubt of it."""
+    """Table `place` of a server. The description is asked for once a minute, and after any doubt of it."""
 
-    def __init__(self, pool: ServerPool, place: Place) -> None:
+    def __init__(self, pools: ServerPools, server: SqlServer, place: Place) -> None:
         super().__init__()
-        self._pool = pool
+        self._pools = pools
+        self._pool = pools.open(server)
+        self._open = True
         self._place = place
 
     @abstractmethod
@@ -55,11 +58,13 @@ class ServerSource(SqlSource):
         self, work: Callable[[sa.Connection, Job], T], deadline: Deadline, *, write: bool = False
     ) -> T:
         """See SqlSource. What is no `write` is not one transaction: each of its statements is for itself."""
+        if not self._open:
+            raise closed()
         try:
             return await self._pool.run(work, deadline, write=write)
-        except Altered:
+        except Altered as error:
             self.forget()
-            raise
+            raise altered(self._place.name) from error
 
     def described(self, connection: sa.Connection, known: SqlTable | None) -> SqlTable:
         """See SqlSource. Columns are asked for by name, so one is never taken for another meanwhile."""
@@ -79,9 +84,9 @@ class ServerSource(SqlSource):
                 )
                 while rows := await session.run(lambda *_: reading.rows(STREAMED), deadline()):
                     yield rows
-            except Altered:
+            except Altered as error:
                 self.forget()
-                raise
+                raise altered(self._place.name) from error
 
     async def tables(self, after: tuple[str, str], limit: int, deadline: Deadline) -> SourceTables:
         """See RecordSource."""
@@ -122,7 +127,9 @@ class ServerSource(SqlSource):
 
     async def close(self) -> None:
         """See RecordSource."""
-        await self._pool.close()
+        if self._open:
+            self._open = False
+            await self._pools.release(self._pool)
 
 
 async def reach(
@@ -151,15 +158,16 @@ def unreachable() -> ConnectionFailed:
     )
 
 
-def altered() -> Altered:
+def altered(table: str) -> QueryFailed:
     """The error for a table that is not as it was described."""
-    return Altered(
+    return QueryFailed(
         Text(
-            "The table, or a column of it, is not there any more or was altered",
-            "A tabela ou um campo dela não existe mais ou foi alterado",
+            f"Table '{table}', or a column of it, was altered or is not there any more",
+            f"A tabela '{table}' ou um campo dela foi alterado ou não existe mais",
         ),
         suggestion=Text(
             "Try again; if it stays so, check the connection's table and mappings",
             "Tente novamente; se persistir, verifique a tabela e os mapeamentos da conexão",
         ),
+        metadata={"table": table},
     )
