@@ -142,9 +142,9 @@ class Story:
 
     @staticmethod
     def junk(known: Sequence[Known]) -> list[str]:
-        """Ids that no row has, also not where the case of letters is of no matter."""
-        used = {one.id.lower() for one in known}
-        return [junk for junk in _JUNK_IDS if junk.lower() not in used]
+        """Ids that no row has, also not where the case of letters or spaces at the end are of no matter."""
+        used = {one.id.lower().rstrip(" ") for one in known}
+        return [junk for junk in _JUNK_IDS if junk.lower().rstrip(" ") not in used]
 
     def absent(self) -> tuple[grpc.StatusCode, ...]:
         """How an id that is none of the caller's is refused."""

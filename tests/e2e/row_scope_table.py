@@ -62,10 +62,10 @@ class Table:
 def tables(draw: st.DrawFn, engine: Engine, name: str) -> Table:
     """A table that exists."""
     link = draw(st.sampled_from(sorted(LINKS)))
-    key = draw(st.sampled_from([*engine.keys, *engine.keys[:2]]))
+    key = draw(st.sampled_from([*engine.keys, *engine.keys[:2] * 2]))
     mappings, visible, writable = draw(_mapped(secret=link == connections.USER_LINK_VALUE_TOKEN))
     readable = () if key == "none" else writable
-    link_type = draw(st.sampled_from([*engine.link_types, *engine.link_types[:2]]))
+    link_type = draw(st.sampled_from([*engine.link_types, *engine.link_types[:2] * 2]))
     table = Table(engine, name, link, link_type, key, mappings, visible, readable)
     engine.make(name, key, link_type, draw(_rows(table)), replacing=draw(st.booleans()))
     return table
