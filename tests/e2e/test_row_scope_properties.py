@@ -1,28 +1,31 @@
 """The row scope under random tables, mappings, links and steps: nobody sees or changes what is another's.
 
-Each example makes a table of its own and takes some steps on it as random users. Every byte that comes back is searched
+Each example makes a table of its own in an engine and takes some steps on it as random users. Every byte that comes back is searched
 for what stands in rows of others or in hidden columns, and after each step the whole table is compared with what it
 was. ROW_SCOPE_EXAMPLES says how many examples; without it they are few and always the same ones.
 """
 
 import os
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.contract.calls import Caller
+from tests.contract.postgresql_source import postgresql_database
 from tests.contract.server import World, world_in
 from tests.e2e.row_scope_engine import Engine
 from tests.e2e.row_scope_people import PEOPLE, Person
+from tests.e2e.row_scope_postgresql import PostgresqlEngine
 from tests.e2e.row_scope_reads import gets, lists, reaches
 from tests.e2e.row_scope_sqlite import SqliteEngine
 from tests.e2e.row_scope_story import Story
 from tests.e2e.row_scope_writes import batches, creates, deletes, imports, updates
 
 LONG = "ROW_SCOPE_EXAMPLES" in os.environ
-EXAMPLES = int(os.environ.get("ROW_SCOPE_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("ROW_SCOPE_EXAMPLES", "75"))
 STEPS = (lists, gets, creates, updates, deletes, batches, imports, reaches)
 
 
@@ -33,10 +36,25 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield made
 
 
-@pytest.fixture(scope="module", params=["sqlite"])
-def engine(request: pytest.FixtureRequest, world: World) -> Engine:
+@contextmanager
+def _sqlite(world: World) -> Iterator[Engine]:
+    yield SqliteEngine(world.sources)
+
+
+@contextmanager
+def _postgresql(_: World) -> Iterator[Engine]:
+    with postgresql_database() as place, closing(PostgresqlEngine(place)) as engine:
+        yield engine
+
+
+_ENGINES = {"sqlite": _sqlite, "postgresql": _postgresql}
+
+
+@pytest.fixture(scope="module", params=_ENGINES)
+def engine(request: pytest.FixtureRequest, world: World) -> Iterator[Engine]:
     """The engine that the tables lie in. A new one is one more class and one more name here."""
-    return {"sqlite": SqliteEngine}[str(request.param)](world.sources)
+    with _ENGINES[str(request.param)](world) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
