@@ -1,6 +1,6 @@
 """The row scope under random tables, mappings, links and steps: nobody sees or changes what is another's.
 
-Each example makes a table of its own in an engine and takes some steps on it as random users. Every byte that comes back is searched
+Each example makes a table of its own and takes some steps on it as random users. Every byte that comes back is searched
 for what stands in rows of others or in hidden columns, and after each step the whole table is compared with what it
 was. ROW_SCOPE_EXAMPLES says how many examples; without it they are few and always the same ones.
 """
