@@ -11,10 +11,11 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
-from typing import NoReturn, cast
+from decimal import Decimal
+from typing import cast
 from uuid import UUID
 
+from wuzapi_manager_server.domain.json_text import parse_json
 from wuzapi_manager_server.domain.table import Cell, Column, ColumnType, Json, JsonDocument
 from wuzapi_manager_server.errors import QueryFailed, Text
 
@@ -153,55 +154,6 @@ def to_text(value: Json, column: Column) -> str:
     if isinstance(value, str) and column.type is not ColumnType.JSON:
         return value
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-class _Spelled(float):
-    """A JSON number that no double is spelled as: the nearest double, which still knows its digits."""
-
-    spelling: str
-
-    def __repr__(self) -> str:
-        return self.spelling
-
-    def is_integer(self) -> bool:
-        return False
-
-
-def _json_number(text: str) -> float:
-    number = float(text)
-    try:
-        if Decimal(repr(number)) == Decimal(text):
-            return number
-    except InvalidOperation:  # an exponent beyond all bounds
-        pass
-    spelled = _Spelled(number)
-    spelled.spelling = text
-    return spelled
-
-
-def _each_once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
-    return found
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
-def parse_json(text: str) -> Json:
-    """The value of a JSON text. ValueError for what is none, for NaN and Infinity and for a key that stands twice.
-
-    A decimal column takes every digit of its numbers, also those that a double does not keep.
-    """
-    try:
-        return cast(
-            "Json",
-            json.loads(text, parse_float=_json_number, parse_constant=_no_constant, object_pairs_hook=_each_once),
-        )
-    except RecursionError:
-        raise ValueError("too many levels") from None
 
 
 def number_of(text: str) -> Decimal | float | None:

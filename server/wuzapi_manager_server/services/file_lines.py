@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from wuzapi_manager_server.domain.fields import Fields
+from wuzapi_manager_server.domain.json_text import parse_json
 from wuzapi_manager_server.domain.table import Json
-from wuzapi_manager_server.domain.values import Refused, from_text, parse_json
+from wuzapi_manager_server.domain.values import Refused, from_text
 from wuzapi_manager_server.errors import InvalidInput, Text, Violation
 
 MAX_LINE = 4 * 1024 * 1024

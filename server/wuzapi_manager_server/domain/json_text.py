@@ -1,0 +1,56 @@
+"""Texts that are JSON: read strictly, and with every digit of their numbers."""
+
+import json
+from decimal import Decimal, InvalidOperation
+from typing import NoReturn, cast
+
+from wuzapi_manager_server.domain.table import Json
+
+
+class _Spelled(float):
+    """A JSON number that no double is spelled as: the nearest double, which still knows its digits."""
+
+    spelling: str
+
+    def __repr__(self) -> str:
+        return self.spelling
+
+    def is_integer(self) -> bool:
+        return False
+
+
+def _json_number(text: str) -> float:
+    number = float(text)
+    try:
+        if Decimal(repr(number)) == Decimal(text):
+            return number
+    except InvalidOperation:  # an exponent beyond all bounds
+        pass
+    spelled = _Spelled(number)
+    spelled.spelling = text
+    return spelled
+
+
+def _each_once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def parse_json(text: str) -> Json:
+    """The value of a JSON text. ValueError for what is none, for NaN and Infinity and for a key that stands twice.
+
+    A decimal column takes every digit of its numbers, also those that a double does not keep.
+    """
+    try:
+        return cast(
+            "Json",
+            json.loads(text, parse_float=_json_number, parse_constant=_no_constant, object_pairs_hook=_each_once),
+        )
+    except RecursionError:
+        raise ValueError("too many levels") from None
