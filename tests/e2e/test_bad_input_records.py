@@ -181,7 +181,14 @@ def test_every_bad_field_is_told_at_once(desk: Desk) -> None:
             ),
             {"update_mask", "records[0].fields.whole", "records[1].id"},
         ),
+        (
+            pb.UpdateRecordRequest(connection_id=desk.id, record=pb.Record(fields=wrong.fields)),
+            {"record_id", *(f"record.fields.{name}" for name in ("nothing", "whole", "day"))},
+        ),
+        (pb.GetRecordRequest(connection_id=desk.id, fields=["x", "id", "y"]), {"record_id", "fields[0]", "fields[2]"}),
         (pb.GetRecordRequest(), {"connection_id", "record_id"}),
+        (pb.UpdateRecordRequest(record=wrong), {"connection_id"}),
+        (pb.DeleteRecordRequest(), {"connection_id", "record_id"}),
     ]
     for request, expected in requests:
         with refused(StatusCode.INVALID_ARGUMENT) as refusal:

@@ -7,10 +7,11 @@ from weakref import WeakKeyDictionary
 from wuzapi_manager.v1 import record_pb2 as pb
 from wuzapi_manager.v1.common_pb2 import Column
 from wuzapi_manager_server.domain.fields import Field, Fields
+from wuzapi_manager_server.errors import InvalidInput
 from wuzapi_manager_server.rpc.call import current
 from wuzapi_manager_server.rpc.convert_common import field_to
 from wuzapi_manager_server.rpc.convert_records import filter_from
-from wuzapi_manager_server.rpc.requests import Problems, required
+from wuzapi_manager_server.rpc.requests import Problems, missing
 from wuzapi_manager_server.services.records import OpenTable, Records
 from wuzapi_manager_server.sources.base import Where
 
@@ -36,9 +37,13 @@ class RecordTables:
         self._records = records
         self._columns: WeakKeyDictionary[Fields, dict[str, Column]] = WeakKeyDictionary()
 
-    async def open(self, request: Scoped) -> OpenTable:
-        """The table that a request names, in the scope of the current call's caller."""
-        required(connection_id=request.connection_id)
+    async def open(self, request: Scoped, problems: Problems | None = None) -> OpenTable:
+        """The table that a request names, in the scope of the current call's caller.
+
+        Without a table nothing else can be judged: then the `problems` found before are told.
+        """
+        if not request.connection_id:
+            raise InvalidInput([missing("connection_id"), *(problems.violations if problems else ())])
         call = current()
         return await self._records.open(call.caller, request.connection_id, request.as_user, call.deadline)
 

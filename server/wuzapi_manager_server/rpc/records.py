@@ -22,7 +22,7 @@ from wuzapi_manager_server.rpc.convert_records import (
 from wuzapi_manager_server.rpc.record_pages import RecordFormat, page_of, too_large
 from wuzapi_manager_server.rpc.record_streams import RecordStreams
 from wuzapi_manager_server.rpc.record_tables import RecordTables, where_of
-from wuzapi_manager_server.rpc.requests import Problems, binding, repeatable, required
+from wuzapi_manager_server.rpc.requests import Problems, binding, repeatable
 from wuzapi_manager_server.rpc.wire import serialized
 from wuzapi_manager_server.services.once import Once, check_request_id
 from wuzapi_manager_server.services.page_tokens import PageTokens, page_size
@@ -80,9 +80,11 @@ class RecordServicer(record_pb2_grpc.RecordServiceServicer):
 
     async def GetRecord(self, request: pb.GetRecordRequest, context: Context) -> pb.GetRecordResponse:
         """See the proto."""
-        required(connection_id=request.connection_id, record_id=request.record_id)
-        table = await self._tables.open(request)
-        fields = table.fields.chosen(request.fields)
+        problems = Problems()
+        problems.require("record_id", request.record_id)
+        table = await self._tables.open(request, problems)
+        fields = problems.attempt(lambda: table.fields.chosen(request.fields), ())
+        problems.settle()
         record = await table.get(request.record_id, fields, current().deadline)
         response = pb.GetRecordResponse(record=record_to(record), columns=self._tables.columns(table, fields))
         if response.ByteSize() > self._page_bytes:
@@ -156,9 +158,9 @@ class RecordServicer(record_pb2_grpc.RecordServiceServicer):
 
     async def UpdateRecord(self, request: pb.UpdateRecordRequest, context: Context) -> pb.UpdateRecordResponse:
         """See the proto."""
-        required(connection_id=request.connection_id, record_id=request.record_id or request.record.id)
-        table = await self._tables.open(request)
         problems = Problems()
+        problems.require("record_id", request.record_id or request.record.id)
+        table = await self._tables.open(request, problems)
         given = dict_from(request.record.fields)
         identifier = _same("record_id", request.record_id, request.record.id, problems)
         etag = _same("etag", request.etag, request.record.etag, problems)
@@ -202,8 +204,10 @@ class RecordServicer(record_pb2_grpc.RecordServiceServicer):
 
     async def DeleteRecord(self, request: pb.DeleteRecordRequest, context: Context) -> pb.DeleteRecordResponse:
         """See the proto."""
-        required(connection_id=request.connection_id, record_id=request.record_id)
-        table = await self._tables.open(request)
+        problems = Problems()
+        problems.require("record_id", request.record_id)
+        table = await self._tables.open(request, problems)
+        problems.settle()
         deletions = table.deletions([request.record_id], request.etag)
         if request.validate_only:
             await table.check_there(deletions, current().deadline)
