@@ -125,6 +125,17 @@ async def test_an_upstream_that_keeps_failing_is_left_alone(server: Script, upst
     assert [answer.status for answer in await asyncio.gather(*begin(upstream, 20))] == [200] * 20
 
 
+async def test_the_failure_that_opens_the_breaker_is_told_as_what_it_is(server: Script, upstream_of: Open) -> None:
+    """A read whose first attempt was the eighth failure is not sent again, and says that it had been sent."""
+    upstream = upstream_of(server.url)
+    server.answers = [HANGS_UP]
+    await asyncio.gather(*begin(upstream, 7), return_exceptions=True)
+    with pytest.raises(Unreachable) as caught:
+        await upstream.send("GET", "/", soon(), again=True)
+    assert caught.value.sent
+    assert len(server.requests) == 8
+
+
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500])
 async def test_what_an_upstream_says_of_a_request_is_no_failure_of_its_own(
     server: Script, upstream_of: Open, status: int
