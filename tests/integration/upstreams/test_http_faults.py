@@ -89,7 +89,7 @@ async def test_a_resolver_that_hangs_is_late(upstream_of: Open) -> None:
     ended.set()
 
 
-@pytest.mark.parametrize(("own", "callers"), [(0.2, 30.0), (30.0, 0.2)])
+@pytest.mark.parametrize(("own", "callers"), [(1.5, 30.0), (30.0, 1.5)])
 async def test_a_server_that_hangs_is_late(server: Script, upstream_of: Open, own: float, callers: float) -> None:
     """The earlier of the upstream's timeout and the caller's deadline ends the wait; the request had been sent."""
     upstream = upstream_of(server.url, timeout=own)
@@ -97,7 +97,7 @@ async def test_a_server_that_hangs_is_late(server: Script, upstream_of: Open, ow
     with server.held(), pytest.raises(Late) as caught:
         await upstream.send("POST", "/", Deadline.after(callers))
     assert caught.value.sent
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 25
     assert (await upstream_of(server.url).send("GET", "/", soon())).status == 200
 
 
@@ -105,7 +105,7 @@ async def test_an_answer_that_drips_is_late(server: Script, upstream_of: Open) -
     """Bytes that keep coming do not stretch a call beyond its time."""
     server.answers = [Answer(200, b"x" * 10_000, drip=0.02)]
     with pytest.raises(Late) as caught:
-        await upstream_of(server.url, timeout=0.3).send("GET", "/", soon(), again=True)
+        await upstream_of(server.url, timeout=1.5).send("GET", "/", soon(), again=True)
     assert caught.value.sent
 
 
