@@ -11,8 +11,9 @@
     ├── ConnectionFailed    UNAVAILABLE          CONNECTION_FAILED (a source)
     ├── CredentialsRejected FAILED_PRECONDITION  CREDENTIALS_REJECTED (a source)
     ├── QueryFailed         FAILED_PRECONDITION, INVALID_ARGUMENT        QUERY_FAILED (a source)
-    ├── WuzapiError         FAILED_PRECONDITION, UNAVAILABLE             WUZAPI_ERROR
+    ├── WuzapiError         INVALID_ARGUMENT, FAILED_PRECONDITION, UNIMPLEMENTED, UNAVAILABLE   WUZAPI_ERROR
     ├── WuzapiUnreachable   UNAVAILABLE          CONNECTION_ERROR
+    ├── SendUnknown         UNAVAILABLE          SEND_UNKNOWN
     ├── TimedOut            DEADLINE_EXCEEDED    TIMEOUT_ERROR
     │   └── OutcomeUnknown
     ├── RateLimited         RESOURCE_EXHAUSTED   RATE_LIMIT_ERROR
@@ -200,6 +201,13 @@ class WuzapiUnreachable(ServiceError):
     """WUZAPI cannot be reached."""
 
     reason = "CONNECTION_ERROR"
+    code = Code.UNAVAILABLE
+
+
+class SendUnknown(ServiceError):
+    """The answer of a send was lost: it is safe to ask again with the same request_id, which the metadata has."""
+
+    reason = "SEND_UNKNOWN"
     code = Code.UNAVAILABLE
 
 

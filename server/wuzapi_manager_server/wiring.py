@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,10 @@ from wuzapi_manager_server.rpc.connections import ConnectionServicer
 from wuzapi_manager_server.rpc.pipeline import Audits, Identifies
 from wuzapi_manager_server.rpc.record_tables import RecordTables
 from wuzapi_manager_server.rpc.records import RecordServicer
+from wuzapi_manager_server.rpc.relay import RelayServicer
+from wuzapi_manager_server.rpc.relay_admin import RelayAdmin
+from wuzapi_manager_server.rpc.relay_calls import RelayCalls
+from wuzapi_manager_server.rpc.relay_pages import RelayPages
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.services.audit import Audit
 from wuzapi_manager_server.services.branding import Brandings
@@ -26,8 +31,10 @@ from wuzapi_manager_server.services.connections import Connections
 from wuzapi_manager_server.services.once import Once
 from wuzapi_manager_server.services.page_tokens import PageTokens
 from wuzapi_manager_server.services.records import Records
+from wuzapi_manager_server.services.relay import Relay
+from wuzapi_manager_server.services.sends import Sends
+from wuzapi_manager_server.services.sessions import Sessions
 from wuzapi_manager_server.settings import Settings
-from wuzapi_manager_server.sources.mysql import MysqlEngine
 from wuzapi_manager_server.sources.postgresql import PostgresqlEngine
 from wuzapi_manager_server.sources.registry import Engine, Sources
 from wuzapi_manager_server.sources.sql_pool import Limits
@@ -45,10 +52,13 @@ from wuzapi_manager_server.storage.pragmas import Pragmas
 from wuzapi_manager_server.storage.secret_keys import KEYS_FILE, TOKEN_FILE, load_admin_token, open_box
 from wuzapi_manager_server.storage.sweeper import DELETED_KEPT, Kept, Sweeper
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
+from wuzapi_manager_server.upstreams.http import HttpUpstream
 from wuzapi_manager_server.upstreams.wuzapi import Wuzapi
+from wuzapi_manager_server.upstreams.wuzapi_gateway import WuzapiGateway
 
 # What an answer may hold below the message limit, which is the callers' own too: room for what stands beside records.
 _PAGE_SHARE = 0.9
+_WUZAPI_IDLE = 60.0  # it closes an idle connection after 180 s: ours must give it up first
 
 
 class Service(NamedTuple):
@@ -130,18 +140,26 @@ async def wire(settings: Settings, _metrics: Metrics) -> AsyncIterator[Parts]:
             Kept(REQUESTS_KEPT, requests.purge),
             Kept(AUDIT_KEPT, audits.purge),
         ]
+        callers = Callers(token, wuzapi, settings.user_cache_ttl)
+        relay = Relay(_gateway(settings, token), callers)
+        sends = Sends(database, IdempotencyStore(database, box, now_utc, _longest_send(settings)))
         sweeper = Sweeper(database, kept, now_utc)
         sweeper.start()
         try:
             yield Parts(
-                Callers(token, wuzapi, settings.user_cache_ttl),
+                callers,
                 audit,
-                _services(settings, database, store, once, sources, box, audits, audit),
+                [
+                    *_services(settings, database, store, once, sources, box, audits, audit),
+                    _relay_service(settings, relay, sends, once, PageTokens(box)),
+                ],
                 database.writable,
             )
         finally:
+            await sends.drain()
             await sweeper.stop()
             await once.drain()
+            await relay.close()
             await audit.drain()
             await sources.close()
     finally:
@@ -156,7 +174,6 @@ def _engines(settings: Settings, pool: Executor, guard: AddressGuard) -> dict[Co
     limits = Limits(settings.sql_timeout, settings.slow_query_ms / 1000)
     return {
         ConnectionType.SQLITE: SqliteEngine(sqlite_folder(settings, pool)),
-        ConnectionType.MYSQL: MysqlEngine(guard, pool, limits),
         ConnectionType.POSTGRESQL: PostgresqlEngine(guard, pool, limits),
     }
 
@@ -199,3 +216,35 @@ def _services(
         Service("wuzapi_manager.v1.BrandingService", add_branding),
         Service("wuzapi_manager.v1.RecordService", add_records),
     ]
+
+
+def _gateway(settings: Settings, admin_token: str) -> WuzapiGateway | None:
+    """The way to WUZAPI for what callers ask of it: apart from the one for who they are, so that neither fills it."""
+    if not settings.wuzapi_base_url:
+        return None
+    upstream = HttpUpstream(settings.wuzapi_base_url, timeout=settings.request_timeout, idle=_WUZAPI_IDLE)
+    return WuzapiGateway(upstream, admin_token)
+
+
+def _longest_send(settings: Settings) -> timedelta:
+    """After how long a send of a process that was killed counts as cut off."""
+    return timedelta(seconds=settings.request_timeout + 2)
+
+
+def _relay_service(settings: Settings, relay: Relay, sends: Sends, once: Once, tokens: PageTokens) -> Service:
+    answer_bytes = int(settings.grpc_max_message_bytes * _PAGE_SHARE)
+    parts = (
+        RelayCalls(relay, sends, settings.request_timeout, answer_bytes),
+        RelayAdmin(relay, once),
+        RelayPages(relay, tokens, answer_bytes),
+    )
+    servicer = RelayServicer(
+        relay,
+        sends,
+        Sessions(relay),
+        parts,
+        timeout=settings.request_timeout,
+        base_url=settings.wuzapi_base_url or "",
+        answer_bytes=answer_bytes,
+    )
+    return Service("wuzapi_manager.v1.RelayService", servicer.add)

@@ -14,22 +14,19 @@ import secrets
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 
 from tests.fakes.http_server import Answer, FakeServer, Request
+from tests.fakes.wuzapi_answers import HTML, NO_PAGE, refuse, respond, respond_with, to_json
+from tests.fakes.wuzapi_messages import MESSAGES, WITHOUT_SESSION, Handler, Sent, body_of
+from tests.fakes.wuzapi_sessions import SESSIONS, fresh_code
+from tests.fakes.wuzapi_users import FakeUser, State
+
+__all__ = ["ADMIN_TOKEN", "FakeUser", "FakeWuzapi", "Lost", "Sent", "State", "Trouble"]
 
 VERSION = "1.0.5"
 ADMIN_TOKEN = "fake-admin-token"
 EVENTS = {"Message", "ReadReceipt", "Presence", "HistorySync", "ChatPresence", "Connected", "Disconnected", "QR", "All"}
-
-
-class State(Enum):
-    """How far a user's phone is."""
-
-    NO_CLIENT = "no client"
-    CONNECTED = "connected"
-    LOGGED_IN = "logged in"
 
 
 class Trouble(Enum):
@@ -53,23 +50,24 @@ class Trouble(Enum):
     COOKIE = "the right answer, with a cookie"
 
 
-@dataclass
-class FakeUser:
-    """A user as it lies in the database of the fake."""
+class Lost(Enum):
+    """How the answer to one request is lost."""
 
-    id: str
-    name: str
-    token: str
-    state: State = State.LOGGED_IN
-    jid: str = ""
-    settings: dict[str, object] = field(default_factory=dict)
+    BEFORE = "the connection is cut before anything was done"
+    AFTER = "it is done, and the connection is cut without an answer"
+    HALF = "it is done, and the connection is cut in the middle of the answer"
+    LATE = "it is done, and the answer comes `late` seconds later"
+    TWICE = "it is done, and the answer comes twice"
 
 
 class FakeWuzapi(FakeServer):
     """The server. Switches may be thrown at any time.
 
     `legacy_status`: the answers before 2025-05-26; `integer_ids`: those before 2025-05-13, for users added from then
-    on; `trouble`; `delay` and `requests` as every fake has them.
+    on; `null_lists`: empty lists and objects are null; `stale_tokens`: as the real one, which goes on taking the token
+    of a user who was deleted otherwise than by /full; `trouble` for all requests; `lose` says for each request how its
+    answer is lost, `late` how late is; `contacts` and `groups` how many there are; `delay` and `requests` as every fake
+    has them. `sent` holds the messages that WhatsApp took.
     """
 
     def __init__(self, admin_token: str = ADMIN_TOKEN, port: int = 0) -> None:
@@ -79,13 +77,23 @@ class FakeWuzapi(FakeServer):
         self.legacy_status = False
         self.integer_ids = False
         self.trouble: Trouble | None = None
+        self.null_lists = False
+        self.stale_tokens = False
+        self.lose: Callable[[Request], Lost | None] | None = None
+        self.late = 1.0
+        self.contacts = 3
+        self.groups = 2
+        self.sent: list[Sent] = []
+        self._stale: list[FakeUser] = []
 
     def add_user(self, name: str, token: str, *, state: State = State.LOGGED_IN, jid: str | None = None) -> str:
         """Adds a user and gives the id: 32 hex digits, or a small number with `integer_ids`."""
         number = len(self.users) + 1
         identity = str(number) if self.integer_ids else secrets.token_hex(16)
         known = f"55819{number:08}@s.whatsapp.net" if state is State.LOGGED_IN else ""
-        self.users[identity] = FakeUser(identity, name, token, state, known if jid is None else jid)
+        user = FakeUser(identity, name, token, state, known if jid is None else jid)
+        user.qr = fresh_code() if state is State.CONNECTED else ""
+        self.users[identity] = user
         return identity
 
     def remove_user(self, identity: str) -> None:
@@ -94,6 +102,20 @@ class FakeWuzapi(FakeServer):
 
     def answer(self, request: Request) -> Answer:
         """What WUZAPI answers to this request."""
+        lost = self.lose(request) if self.lose else None
+        if lost is Lost.BEFORE:
+            return Answer(0, raw=b"")
+        answer = self._answer(request)
+        if lost is Lost.LATE:
+            self.wait(self.late)
+        if lost is Lost.AFTER:
+            return Answer(0, raw=b"")
+        if lost is Lost.TWICE:
+            head = f"HTTP/1.1 {answer.status} OK\r\nContent-Length: {len(answer.body)}\r\n\r\n".encode()
+            return answer._replace(raw=(head + answer.body) * 2)
+        return answer._replace(cut=answer.cut or lost is Lost.HALF)
+
+    def _answer(self, request: Request) -> Answer:
         path = request.path.partition("?")[0]
         for method, pattern, handler in ROUTES:
             match = re.fullmatch(pattern, path)
@@ -109,11 +131,35 @@ class FakeWuzapi(FakeServer):
     def user_of_token(self, request: Request) -> FakeUser | None:
         """The user whose token the request has."""
         token = request.headers.get("token", "")
-        return next((user for user in self.users.values() if user.token == token), None)
+        return next((user for user in [*self.users.values(), *self._stale] if user.token == token), None)
+
+    def scan(self, token: str, jid: str = "5581900000077@s.whatsapp.net") -> None:
+        """Scans the QR code of a user's session: the phone is paired."""
+        user = next(user for user in self.users.values() if user.token == token)
+        user.state, user.jid, user.qr = State.LOGGED_IN, jid, ""
+
+    def renew_code(self, token: str) -> None:
+        """Gives a user's session a fresh QR code."""
+        user = next(user for user in self.users.values() if user.token == token)
+        user.qr = fresh_code()
+
+    def known_events(self, names: object) -> list[str]:
+        """Those of the names that are events; the others are dropped silently."""
+        return [str(name) for name in names if name in EVENTS] if isinstance(names, list) else []
+
+    def forget_deleted(self, user: FakeUser) -> None:
+        """Keeps the token of a deleted user working, where asked to be as the real one."""
+        if self.stale_tokens:
+            self._stale.append(user)
 
     def is_admin(self, request: Request) -> bool:
         """Whether the request has the administrator's token, raw, as WUZAPI takes it."""
         return request.headers.get("authorization") == self.admin_token
+
+    def proxy_of(self, user: FakeUser) -> str:
+        """The proxy of a user, credentials included, as WUZAPI shows it."""
+        config = user.settings.get("proxy")
+        return str(config.get("proxyURL", "")) if isinstance(config, dict) else ""
 
     def as_json(self, user: FakeUser) -> dict[str, object]:
         """A user as the admin calls of WUZAPI show it, token included."""
@@ -123,40 +169,17 @@ class FakeWuzapi(FakeServer):
             "token": user.token,
             "webhook": user.settings.get("webhook", ""),
             "jid": user.jid,
-            "qrcode": "",
+            "qrcode": f"data:image/png;base64,{user.qr}" if user.qr else "",
             "connected": user.state is not State.NO_CLIENT,
             "loggedIn": user.state is State.LOGGED_IN,
             "expiration": user.settings.get("expiration", 0),
             "events": user.settings.get("events", ""),
-            "proxy_url": "",
-            "proxy_config": {"enabled": False, "proxy_url": ""},
+            "proxy_url": self.proxy_of(user),
+            "proxy_config": {"enabled": bool(self.proxy_of(user)), "proxy_url": self.proxy_of(user)},
             "s3_config": {"enabled": False, "access_key": "***"},
         }
 
 
-def to_json(status: int, value: object, content_type: str = "application/json") -> Answer:
-    """Any JSON."""
-    return Answer(status, json.dumps(value).encode(), content_type)
-
-
-def respond(data: object) -> Answer:
-    """The envelope of most calls."""
-    return to_json(200, {"code": 200, "data": data, "success": True})
-
-
-def refuse(status: int, error: str) -> Answer:
-    """The envelope of most failures."""
-    return to_json(status, {"code": status, "error": error, "success": False})
-
-
-def respond_with(status: int, **rest: object) -> Answer:
-    """The other envelope, of the admin calls that change something."""
-    value = {"code": status, **rest, "success": status < 400}
-    return to_json(status, value, "application/json; charset=utf-8")
-
-
-HTML = "text/html; charset=utf-8"
-NO_PAGE = Answer(404, b"404 page not found\n", "text/plain; charset=utf-8")
 TROUBLES: Mapping[Trouble | None, Answer] = {
     Trouble.UNAUTHORIZED: refuse(401, "unauthorized"),
     Trouble.FORBIDDEN: refuse(403, "forbidden"),
@@ -222,7 +245,7 @@ def get_user(fake: FakeWuzapi, request: Request, identity: str) -> Answer:
     return respond([] if user is None else [fake.as_json(user)])
 
 
-def create_user(fake: FakeWuzapi, request: Request) -> Answer:
+def create_user(fake: FakeWuzapi, request: Request) -> Answer:  # noqa: PLR0911 - a return for each refusal
     """`POST /admin/users`."""
     if not fake.is_admin(request):
         return refuse(401, "unauthorized")
@@ -239,7 +262,10 @@ def create_user(fake: FakeWuzapi, request: Request) -> Answer:
         return respond_with(409, error="user with this token already exists")
     identity = fake.add_user(str(body.get("name", "")), token, state=State.NO_CLIENT)
     user = fake.users[identity]
-    user.settings = {key: body[key] for key in ("webhook", "expiration", "events") if key in body}
+    user.settings = {key: body[key] for key in ("webhook", "expiration", "events", "history") if key in body}
+    user.settings["proxy"] = body.get("proxyconfig")
+    if fake.legacy_status:
+        return to_json(200, {"id": int(identity) if fake.integer_ids else identity})
     shown = {k: v for k, v in fake.as_json(user).items() if k not in {"jid", "qrcode", "connected", "loggedIn"}}
     return respond_with(201, data={**shown, "hmac_key": "hmackey" in body})
 
@@ -270,8 +296,12 @@ def delete_user(fake: FakeWuzapi, request: Request, identity: str) -> Answer:
     """`DELETE /admin/users/{id}`."""
     if not fake.is_admin(request):
         return refuse(401, "unauthorized")
-    if fake.users.pop(identity, None) is None:
+    user = fake.users.pop(identity, None)
+    if user is None:
         return respond_with(404, error="user not found", details="no user with this id")
+    fake.forget_deleted(user)
+    if fake.legacy_status:
+        return to_json(200, {"Details": "User deleted successfully"})
     return respond_with(200, data={"id": identity}, details="user deleted successfully")
 
 
@@ -286,7 +316,25 @@ def delete_user_full(fake: FakeWuzapi, request: Request, identity: str) -> Answe
     return respond_with(200, data=data, details="user instance removed completely")
 
 
+def for_users(handler: Handler, *, session: bool) -> Callable[[FakeWuzapi, Request], Answer]:
+    """A call with a user's token; where it needs a session that comes before the body is looked at."""
+
+    def answer(fake: FakeWuzapi, request: Request) -> Answer:
+        user = fake.user_of_token(request)
+        if user is None:
+            return refuse(401, "Unauthorized" if fake.legacy_status else "unauthorized")
+        if session and user.state is State.NO_CLIENT:
+            return refuse(500, "No session" if fake.legacy_status else "no session")
+        body = body_of(request)
+        return refuse(400, "could not decode Payload") if body is None else handler(fake, user, request, body)
+
+    return answer
+
+
 ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
+    *((method, path, for_users(handler, session=True)) for method, path, handler in MESSAGES),
+    *((method, path, for_users(handler, session=False)) for method, path, handler in WITHOUT_SESSION),
+    *((method, path, for_users(handler, session=False)) for method, path, handler in SESSIONS),
     ("GET", r"/health", health),
     ("GET", r"/session/status", session_status),
     ("GET", r"/admin/users", list_users),

@@ -48,6 +48,7 @@ class Callers:
         self._users: UserCache[WuzapiUser] = UserCache(ttl, size)
         self._refused: UserCache[bool] = UserCache(refusal_ttl, size)
         self._running: dict[bytes, _Question] = {}
+        self._changes = 0
         self.hits = 0
         self.misses = 0
         self.questions = 0
@@ -85,6 +86,20 @@ class Callers:
                 raise _invalid_token()
         return User(found.id, found.name, found.jid, token)
 
+    def forget(self, *, token: str = "", identity: str = "") -> None:
+        """Drops what is kept of a user, named by token or id: after the next question it is as WUZAPI says then.
+
+        Users whose id an old WUZAPI does not tell may be meant by any id. Questions under way are answered to those who
+        wait, and not kept.
+        """
+        self._changes += 1
+        if token:
+            digest = sha256(token.encode()).digest()
+            self._users.drop(lambda key, _: key == digest)
+            self._refused.drop(lambda key, _: key == digest)
+        if identity:
+            self._users.drop(lambda _, user: user.id in {identity, ""})
+
     def _admin(self, authorization: str) -> Admin:
         scheme, space, rest = authorization.partition(" ")
         given = rest.strip(" ") if space and scheme.lower() == "bearer" else authorization
@@ -116,7 +131,10 @@ class Callers:
 
     async def _question(self, wuzapi: Tokens, digest: bytes, token: str) -> WuzapiUser | None:
         """Asks for all who wait. It has a deadline of its own, so that an impatient caller does not spoil it."""
+        changes = self._changes
         user = await wuzapi.session_status(token, Deadline.after(_LONGEST_QUESTION))
+        if changes != self._changes:  # it may be of before the change
+            return user
         if user is None:
             self._refused.put(digest, value=True)
         else:

@@ -36,7 +36,7 @@ class Once:
         check_request_id(request.request_id)
         if not request.request_id:
             return await self._database.write(work)
-        scope = _scope(request)
+        scope = scope_of(request)
 
         def recorded() -> bytes:
             stored = self._store.begin(scope, request.body)
@@ -48,12 +48,15 @@ class Once:
 
         return await self._database.write(recorded)
 
-    async def around(self, request: Request, work: Callable[[], Awaitable[bytes]]) -> bytes:
+    async def around(
+        self, request: Request, work: Callable[[], Awaitable[bytes]], undone: Callable[[], bool] = lambda: True
+    ) -> bytes:
         """The answer of `work`, which has an effect elsewhere. It is completed also when the caller goes away.
 
-        A ServiceError of `work`, other than OutcomeUnknown, says that nothing was done: the id may be used again.
+        After a ServiceError of `work`, other than OutcomeUnknown, the id may be used again where `undone` says that
+        nothing was done.
         """
-        task = asyncio.create_task(self.through(request, work))
+        task = asyncio.create_task(self.through(request, work, undone))
         self._running.add(task)
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)
@@ -69,7 +72,7 @@ class Once:
         check_request_id(request.request_id)
         if not request.request_id:
             return await work()
-        scope = _scope(request)
+        scope = scope_of(request)
         stored = await self._database.write(lambda: self._store.begin(scope, request.body))
         if stored is not None:
             return stored
@@ -107,5 +110,6 @@ def check_request_id(request_id: str) -> None:
         raise InvalidInput([Violation("request_id", Text("must be a UUID", "request_id deve ser um UUID"))])
 
 
-def _scope(request: Request) -> bytes:
+def scope_of(request: Request) -> bytes:
+    """What stands for whose request it is, which, and its id."""
     return request.scope + b"\0" + request.request_id.lower().encode()

@@ -2,6 +2,7 @@
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 V = TypeVar("V")
@@ -39,3 +40,8 @@ class UserCache(Generic[V]):
         self._entries.move_to_end(digest)
         if len(self._entries) > self._size:
             self._entries.popitem(last=False)
+
+    def drop(self, which: Callable[[bytes, V], bool]) -> None:
+        """Forgets every entry that `which` says of, by its digest and value."""
+        for digest in [digest for digest, (_, value) in self._entries.items() if which(digest, value)]:
+            del self._entries[digest]

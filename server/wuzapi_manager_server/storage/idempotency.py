@@ -27,6 +27,8 @@ from wuzapi_manager_server.storage.secrets_at_rest import decrypted, request_pla
 
 KEPT = timedelta(hours=24)
 PURGE_BATCH = 500
+LEFT = 2
+"""In the column `answered`: 0 is under way, 1 answered, 2 left without an answer."""
 _RETRY_AFTER = 1.0
 
 _R = IdempotencyRequest
@@ -34,6 +36,8 @@ _THIS = _R.scope == named("scope")
 _FIND = compiled(_R.select(_R.scope, _R.sealed, _R.answered, _R.created_at).where(_THIS))
 _ADD = compiled(_R.insert({field: named(field.name) for field in (_R.scope, _R.sealed, _R.answered, _R.created_at)}))
 _ANSWER = compiled(_R.update({_R.sealed: named("sealed"), _R.answered: SQL("1")}).where(_THIS))
+_LEAVE = compiled(_R.update({_R.answered: SQL("2")}).where(_THIS & (_R.answered == SQL("0"))))
+_RETAKE = compiled(_R.update({_R.answered: SQL("0"), _R.created_at: named("created_at")}).where(_THIS))
 _REMOVE = compiled(_R.delete().where(_THIS))
 _PURGE = compiled(
     _R.delete().where(
@@ -86,11 +90,12 @@ class IdempotencyStore:
         self._clock = clock
         self._max_age = max_age
 
-    def begin(self, scope: bytes, body: bytes) -> bytes | None:
+    def begin(self, scope: bytes, body: bytes, *, again: bool = False) -> bytes | None:
         """The answer of the same request before; None when it is new, and then it is recorded as begun.
 
         InvalidInput where the scope came with another body, Conflict where the first is still running (with
-        `retry_after`) or was cut off, so that its outcome is not known (without).
+        `retry_after`) or was cut off, so that its outcome is not known (without). With `again` a request that was left
+        or cut off is begun once more.
         """
         asked = _remembered(scope, body)
         now = self._clock()
@@ -113,6 +118,11 @@ class IdempotencyStore:
                     )
                 ]
             )
+        if kept.answer is None and again:
+            if row.answered != LEFT and moment_of(row.created_at) > now - self._max_age:
+                raise _running()
+            self._database.changed(_RETAKE, {"scope": row.scope, "created_at": moment_text(now)})
+            return None
         if kept.answer is None:
             raise _running() if moment_of(row.created_at) > now - self._max_age else _cut_off()
         return b64decode(kept.answer)
@@ -123,6 +133,12 @@ class IdempotencyStore:
         if row is not None:  # it may have run for longer than requests are kept
             kept = Remembered.opened(self._box, row.scope, row.sealed)._replace(answer=b64encode(answer).decode())
             self._database.changed(_ANSWER, {"scope": row.scope, "sealed": kept.sealed(self._box, row.scope)})
+
+    def leave(self, scope: bytes) -> None:
+        """Notes that nothing is under way any more for a request whose outcome is not known."""
+        row = self._find(_remembered(scope, b""))
+        if row is not None:
+            self._database.changed(_LEAVE, {"scope": row.scope})
 
     def abandon(self, scope: bytes) -> None:
         """Forgets a request that had no effect, so that it may come again."""

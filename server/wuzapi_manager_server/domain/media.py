@@ -1,0 +1,92 @@
+"""Pictures, sounds and files as they travel to WUZAPI: data URLs that it accepts."""
+
+from base64 import b64encode
+from typing import Literal
+from urllib.parse import urlsplit
+
+from wuzapi_manager_server.errors import InvalidInput, Text, Violation
+
+Kind = Literal["image", "audio", "video", "document", "sticker"]
+
+_FILE = "application/octet-stream"
+_LONGEST_URL = 2048
+_LONGEST_TYPE = 127
+_SIGNS: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\xff\xd8\xff", "image/jpeg"),
+    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
+    (0, b"GIF8", "image/gif"),
+    (8, b"WEBP", "image/webp"),
+    (8, b"WAVE", "audio/wav"),
+    (0, b"OggS", "audio/ogg"),
+    (0, b"ID3", "audio/mpeg"),
+    (0, b"\xff\xfb", "audio/mpeg"),
+    (0, b"\xff\xf1", "audio/aac"),
+    (0, b"#!AMR", "audio/amr"),
+    (4, b"ftypM4A", "audio/mp4"),
+    (4, b"ftyp3gp", "video/3gpp"),
+    (4, b"ftyp", "video/mp4"),
+    (0, b"\x1aE\xdf\xa3", "video/webm"),
+    (0, b"%PDF-", "application/pdf"),
+    (0, b"PK\x03\x04", "application/zip"),
+)
+# Where nothing tells: what WhatsApp's own clients send.
+_USUAL = {"image": "image/jpeg", "audio": "audio/ogg; codecs=opus", "video": "video/mp4", "sticker": "image/webp"}
+
+
+def type_of(data: bytes) -> str:
+    """The media type that the first bytes tell; empty where they tell none."""
+    for at, sign, name in _SIGNS:
+        if data[at : at + len(sign)] == sign:
+            return name
+    return ""
+
+
+def media_type(kind: Kind, data: bytes, given: str) -> str:
+    """The media type to send: the one given, else what the bytes tell, else the usual one.
+
+    InvalidInput where the type or the bytes are those of another kind. A document may be anything.
+    """
+    told = type_of(data)
+    mime = given.strip().lower() or told or _USUAL.get(kind, _FILE)
+    main, slash, rest = mime.partition("/")
+    if not slash or not main.isalpha() or not rest or not mime.isascii() or not mime.isprintable() or "," in mime:
+        raise _bad("mime_type", f"{given[:50]!r} is not a media type", f"{given[:50]!r} não é um tipo de mídia")
+    if len(mime) > _LONGEST_TYPE:
+        raise _bad("mime_type", "is longer than 127 characters", "tem mais de 127 caracteres")
+    if kind == "document":
+        return mime
+    wanted = "image" if kind == "sticker" else kind
+    if main != wanted:
+        raise _bad("mime_type", f"{mime[:50]} is not {wanted}/...", f"{mime[:50]} não é {wanted}/...")
+    if told and not _alike(told.partition("/")[0], wanted):
+        raise _bad("data", f"the bytes are {told}, not {wanted}/...", f"os bytes são {told}, não {wanted}/...")
+    if kind == "sticker" and told not in {"", "image/webp"}:
+        raise _bad("data", f"the bytes are {told}, a sticker is image/webp", f"os bytes são {told}, não image/webp")
+    return mime
+
+
+def data_url(kind: Kind, data: bytes, mime: str) -> str:
+    """The bytes as a data URL without line breaks, with the media type that WUZAPI asks for in this place."""
+    label = _FILE if kind == "document" else mime.partition(";")[0].strip()
+    return f"data:{label};base64,{b64encode(data).decode()}"
+
+
+def check_url(url: str, field: str) -> str:
+    """The URL, where it is http or https with a host and without credentials; InvalidInput otherwise."""
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in {"http", "https"} and parts.hostname and not parts.username and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits or len(url) > _LONGEST_URL or not url.isprintable() or " " in url:
+        raise _bad(field, "must be an http or https URL", "deve ser uma URL http ou https")
+    return url
+
+
+def _alike(told: str, wanted: str) -> bool:
+    """Sounds and films share containers; nothing else does."""
+    return told == wanted or {told, wanted} == {"audio", "video"}
+
+
+def _bad(field: str, en: str, pt: str) -> InvalidInput:
+    return InvalidInput([Violation(field, Text(en, pt))])

@@ -1,0 +1,46 @@
+"""Whom a message goes to: a phone, or a JID, which is how WhatsApp names accounts, groups and channels."""
+
+import re
+
+from wuzapi_manager_server.errors import InvalidInput, Text, Violation
+
+_SEPARATORS = re.compile(r"[ .()\u00a0-]")
+_PHONE = re.compile(r"\+?[1-9][0-9]{6,14}")
+_JID = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?(\.[0-9]{1,3})?(:[0-9]{1,5})?@(s\.whatsapp\.net|lid|g\.us|newsletter)")
+_STATUS = "status@broadcast"
+_LONGEST = 80
+
+
+def phone_of(text: str, field: str) -> str:
+    """The phone as WUZAPI takes it: digits, or a whole JID. InvalidInput on `field` for anything else.
+
+    A phone is 7 to 15 digits with the country code (E.164), a + before and separators between them are dropped. A JID
+    is that of an account, of a hidden account (lid), a group, a channel, or the status broadcast.
+    """
+    given = text.strip()
+    if "@" in given:
+        if len(given) <= _LONGEST and (_JID.fullmatch(given) or given == _STATUS):
+            return given
+        raise _refused(field, given, "is not a JID of WhatsApp", "não é um JID do WhatsApp")
+    digits = _SEPARATORS.sub("", given[:_LONGEST])
+    if not _PHONE.fullmatch(digits):
+        raise _refused(
+            field,
+            given,
+            "is neither a phone with its country code, 7 to 15 digits, nor a JID",
+            "não é um telefone com código do país, de 7 a 15 dígitos, nem um JID",
+        )
+    return digits.removeprefix("+")
+
+
+def group_of(text: str, field: str) -> str:
+    """The JID of a group. InvalidInput on `field` for anything else."""
+    jid = text.strip()
+    if not (_JID.fullmatch(jid) and jid.endswith("@g.us")):
+        raise _refused(field, jid, "is not the JID of a group (...@g.us)", "não é o JID de um grupo (...@g.us)")
+    return jid
+
+
+def _refused(field: str, given: str, en: str, pt: str) -> InvalidInput:
+    shown = repr(given[:_LONGEST])
+    return InvalidInput([Violation(field, Text(f"{shown} {en}", f"{shown} {pt}"), missing=not given)])

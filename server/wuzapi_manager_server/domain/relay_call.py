@@ -1,0 +1,118 @@
+"""A call of WUZAPI that a caller words: what of it is refused, and what of its answer is kept back."""
+
+import re
+from collections.abc import Mapping
+from enum import Enum
+
+from wuzapi_manager_server.domain.table import Json
+from wuzapi_manager_server.errors import InvalidInput, PermissionDenied, Text, Violation
+
+_PATH = re.compile(r"(/[A-Za-z0-9_~@.+:-]+)+")
+_LONGEST_PATH = 512
+_MOST_QUERY = 50
+_LONGEST_QUERY = 4096
+_HIDDEN = frozenset(
+    {
+        "token",
+        "qrcode",
+        "proxyurl",
+        "accesskey",
+        "secretkey",
+        "hmackey",
+        "authorization",
+        "password",
+        "encryptionkey",
+    }
+)
+_QR_PATH = "/session/qr"
+_DEEPEST = 40
+
+
+class Scope(Enum):
+    """As whom a call is made."""
+
+    USER = "USER"
+    ADMIN = "ADMIN"
+
+
+def check_path(path: str) -> None:
+    """InvalidInput for a path that is not absolute, plain and normalized.
+
+    Nothing may be percent-encoded: WUZAPI's paths need no such character, and encoded separators are how paths are
+    smuggled past a check.
+    """
+    plain = len(path) <= _LONGEST_PATH and _PATH.fullmatch(path)
+    if not plain or {".", ".."} & set(path.split("/")):
+        raise InvalidInput(
+            [
+                Violation(
+                    "path",
+                    Text(
+                        "must be absolute and plain, such as /chat/markread: letters, digits and _~@.+:- only",
+                        "deve ser absoluto e simples, como /chat/markread: letras, dígitos e _~@.+:-, sem segmentos ..",
+                    ),
+                    missing=not path,
+                )
+            ]
+        )
+
+
+def check_query(query: Mapping[str, str]) -> None:
+    """InvalidInput for a query that has a token or is too long."""
+    if any(_plain(name) == "token" for name in query):
+        raise InvalidInput(
+            [
+                Violation(
+                    "query",
+                    Text("may not have a token: it goes in the metadata", "não pode conter token: envie nos metadados"),
+                )
+            ]
+        )
+    if len(query) > _MOST_QUERY or sum(map(len, [*query, *query.values()])) > _LONGEST_QUERY:
+        raise InvalidInput(
+            [Violation("query", Text("is longer than 4,096 characters", "tem mais de 4.096 caracteres"))]
+        )
+
+
+def check_scope(path: str, scope: Scope) -> None:
+    """InvalidInput where the path belongs to the other scope."""
+    of_admin = path.lower() == "/admin" or path.lower().startswith("/admin/")
+    if of_admin != (scope is Scope.ADMIN):
+        wanted = "ADMIN" if of_admin else "USER"
+        raise InvalidInput(
+            [Violation("scope", Text(f"this path takes scope {wanted}", f"este caminho exige o escopo {wanted}"))]
+        )
+
+
+def check_own_chats(path: str, query: Mapping[str, str]) -> None:
+    """PermissionDenied for the call that gives the chats of all users, whoever asks."""
+    if path.lower().rstrip("/").endswith("/chat/history") and any(
+        _plain(name) == "chatjid" and value.strip().lower() == "index" for name, value in query.items()
+    ):
+        raise PermissionDenied(
+            Text("chat_jid=index gives the chats of all users", "chat_jid=index expõe conversas de todos os usuários"),
+            suggestion=Text("Name a chat by its JID", "Informe o JID de uma conversa"),
+        )
+
+
+def redacted(data: Json, path: str = "") -> Json:
+    """The data without tokens, QR codes, proxy addresses and keys; the QR code stays in the call that is for it.
+
+    What lies deeper than 40 levels is left out: no message can carry it.
+    """
+    shown = {"qrcode"} if path == _QR_PATH else set()
+    return _redacted(data, _HIDDEN - shown, _DEEPEST)
+
+
+def _redacted(data: Json, hidden: frozenset[str], left: int) -> Json:
+    if isinstance(data, dict | list) and not left:
+        return None
+    if isinstance(data, dict):
+        return {name: _redacted(value, hidden, left - 1) for name, value in data.items() if _plain(name) not in hidden}
+    if isinstance(data, list):
+        return [_redacted(value, hidden, left - 1) for value in data]
+    return data
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace("_", "").replace("-", "")

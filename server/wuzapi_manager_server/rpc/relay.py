@@ -1,0 +1,197 @@
+"""RelayService: sends and most other calls by tables, the rest by methods of their own."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from functools import partial
+from typing import cast
+from uuid import uuid4
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from wuzapi_manager.v1 import relay_pb2 as pb
+from wuzapi_manager_server.domain.caller import Caller, User
+from wuzapi_manager_server.domain.deadline import Deadline
+from wuzapi_manager_server.domain.qr_picture import drawn
+from wuzapi_manager_server.errors import Code, PermissionDenied, Text, WuzapiError
+from wuzapi_manager_server.rpc.call import current
+from wuzapi_manager_server.rpc.relay_admin import RelayAdmin
+from wuzapi_manager_server.rpc.relay_answers import lowered, object_of, session_of, timestamp_of
+from wuzapi_manager_server.rpc.relay_calls import RelayCalls
+from wuzapi_manager_server.rpc.relay_pages import RelayPages
+from wuzapi_manager_server.rpc.relay_routes import ASKS, SENDS, SET_WEBHOOK, Ask, send_body
+from wuzapi_manager_server.rpc.requests import repeatable
+from wuzapi_manager_server.services.relay import Relay, data_of
+from wuzapi_manager_server.services.sends import Sends
+from wuzapi_manager_server.services.sessions import Sessions
+from wuzapi_manager_server.upstreams.wuzapi_gateway import AnswerLost, WuzapiCall
+
+Behaviour = Callable[[Message, object], Awaitable[object]]
+_SERVICE = pb.DESCRIPTOR.services_by_name["RelayService"]
+_STATUS = WuzapiCall("GET", "/session/status", again=True)
+
+
+class RelayServicer:
+    """Answers RelayService. `timeout` bounds a send, in seconds, `base_url` is told to who asks."""
+
+    def __init__(
+        self,
+        relay: Relay,
+        sends: Sends,
+        sessions: Sessions,
+        parts: tuple[RelayCalls, RelayAdmin, RelayPages],
+        *,
+        timeout: float,
+        base_url: str,
+        answer_bytes: int,
+    ) -> None:
+        self._relay = relay
+        self._sends = sends
+        self._sessions = sessions
+        self._timeout = timeout
+        self._base_url = base_url
+        self._answer_bytes = answer_bytes
+        calls, admin, pages = parts
+        own: Mapping[str, Callable[..., object]] = {
+            "Call": calls.call,
+            "CheckHealth": self.check_health,
+            "ConnectSession": self.connect_session,
+            "CreateUser": admin.create_user,
+            "DeleteUser": admin.delete_user,
+            "GetRelayConfig": self.get_relay_config,
+            "GetUser": admin.get_user,
+            "ListContacts": pages.list_contacts,
+            "ListGroups": pages.list_groups,
+            "ListUsers": pages.list_users,
+            "SetWebhook": self.set_webhook,
+            "UpdateUser": admin.update_user,
+            "WatchSession": self.watch_session,
+        }
+        self._own = own
+
+    def add(self, server: grpc.aio.Server) -> None:
+        """Registers every RPC of the service."""
+        handlers = {method.name: self._handler(method) for method in _SERVICE.methods}
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE.full_name, handlers),))
+
+    def _handler(self, method: MethodDescriptor) -> "grpc.RpcMethodHandler[Message, Message]":
+        own = self._own.get(method.name)
+        behaviour = cast("Behaviour", own) if own else self._by_table(method)
+        make = grpc.unary_stream_rpc_method_handler if method.server_streaming else grpc.unary_unary_rpc_method_handler
+        return make(
+            behaviour,
+            GetMessageClass(method.input_type).FromString,
+            GetMessageClass(method.output_type).SerializeToString,
+        )
+
+    def _by_table(self, method: MethodDescriptor) -> Behaviour:
+        if method.name in SENDS:
+            return partial(self._send, method.name, GetMessageClass(method.output_type))
+        read = method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS
+        return partial(self._ask, ASKS[method.name], read)
+
+    async def _ask(self, ask: Ask, read: bool, request: Message, _: object) -> Message:  # noqa: FBT001 - bound by the table
+        user = user_of_call()
+        body = ask.body(request)
+        call = WuzapiCall(ask.method, ask.path, body=body if ask.method in {"POST", "PUT"} else None, again=read)
+        if ask.query:
+            call = call._replace(params={key: str(value) for key, value in body.items()})
+        try:
+            response = ask.answer(await self._relay.ask(user, call, current().deadline))
+        finally:
+            if not read and ask.path.startswith("/session/"):
+                self._relay.callers.forget(token=user.token)
+        return fitting(response, self._answer_bytes)
+
+    async def _send(self, name: str, kind: type[Message], request: Message, _: object) -> object:
+        user = user_of_call()
+        send, body = SENDS[name], send_body(name, request)
+        given = str(getattr(request, "request_id", ""))
+        request_id = given or str(uuid4())
+        current().deadline.cap(self._timeout)
+
+        async def sent(message_id: str) -> bytes:
+            call = WuzapiCall("POST", send.path, body={**body, "Id": message_id} if send.own_id else body)
+            data = lowered(await self._relay.send(user, call, Deadline.after(self._timeout)))
+            identity = data.get("id")
+            message = pb.SentMessage(
+                id=identity if isinstance(identity, str) and identity else str(body.get("Id", message_id)),
+                send_time=timestamp_of(data.get("timestamp")),
+                request_id=request_id,
+            )
+            return kind(message=message).SerializeToString()
+
+        return await self._sends.send(repeatable(user, request, request_id), sent)
+
+    async def connect_session(self, request: pb.ConnectSessionRequest, _: object) -> Message:
+        """See the proto. A session that is connected already is what was asked for."""
+        user, ask = user_of_call(), ASKS["ConnectSession"]
+        call = WuzapiCall("POST", ask.path, body=ask.body(request))
+        try:
+            answer = await self._relay.answer(user, call, current().deadline)
+        except AnswerLost as lost:
+            raise lost.error from None
+        if not answer.ok and answer.error.strip().lower() == "already connected":
+            session = session_of(await self._relay.ask(user, _STATUS, current().deadline))
+            return pb.ConnectSessionResponse(jid=session.jid, webhook=session.webhook, events=session.events)
+        return ask.answer(data_of(answer, as_admin=False))
+
+    async def watch_session(
+        self, _request: pb.WatchSessionRequest, _: object
+    ) -> AsyncGenerator[pb.WatchSessionResponse, None]:
+        """See the proto."""
+        async for seen in self._sessions.watch(user_of_call(), current().deadline):
+            response = pb.WatchSessionResponse(state=pb.SessionState.Value(f"SESSION_STATE_{seen.state}"), jid=seen.jid)
+            if seen.png:
+                response.qr_code.CopyFrom(pb.QrCode(png=seen.png, text=drawn(seen.png)))
+            yield response
+
+    async def set_webhook(self, request: pb.SetWebhookRequest, _: object) -> pb.SetWebhookResponse:
+        """See the proto. WUZAPI answers with the URL alone."""
+        body = SET_WEBHOOK.body(request)
+        call = WuzapiCall("POST", "/webhook", body=body)
+        data = object_of(await self._relay.ask(user_of_call(), call, current().deadline))
+        url = lowered(data).get("webhook")
+        kept = pb.Webhook(url=url if isinstance(url, str) else request.webhook.url, events=request.webhook.events)
+        return pb.SetWebhookResponse(webhook=kept)
+
+    async def check_health(self, _request: pb.CheckHealthRequest, _: object) -> pb.CheckHealthResponse:
+        """See the proto."""
+        health = await self._relay.health()
+        response = pb.CheckHealthResponse(online=health.online, version=health.version)
+        if health.online:
+            response.latency.FromNanoseconds(int(health.latency * 1e9))
+        return response
+
+    async def get_relay_config(self, _request: pb.GetRelayConfigRequest, _: object) -> pb.GetRelayConfigResponse:
+        """See the proto."""
+        response = pb.GetRelayConfigResponse(base_url=self._base_url)
+        response.timeout.FromNanoseconds(int(self._timeout * 1e9))
+        return response
+
+
+def user_of_call() -> User:
+    """The caller, where it is a user; the table of access lets no other through."""
+    caller: Caller = current().caller
+    if not isinstance(caller, User):
+        raise PermissionDenied(
+            Text("This call is for users, not for the administrator", "Esta chamada é para usuários"),
+            suggestion=Text(
+                "Send the user's WUZAPI token as `token` in the metadata",
+                "Envie o token WUZAPI do usuário como `token` nos metadados",
+            ),
+        )
+    return caller
+
+
+def fitting(response: Message, most: int) -> Message:
+    """The response. WuzapiError RESOURCE_EXHAUSTED where it is larger than callers take."""
+    if response.ByteSize() > most:
+        raise WuzapiError(
+            Code.RESOURCE_EXHAUSTED,
+            Text("WUZAPI's answer is larger than an answer may be", "A resposta do WUZAPI é grande demais"),
+            suggestion=Text("Ask for less at once", "Peça menos por vez"),
+        )
+    return response

@@ -1,0 +1,247 @@
+"""From requests to the bodies that WUZAPI takes. A field of a name means the same in every request.
+
+WUZAPI reads keys whatever their case, and takes no notice of those it does not know: where versions differ, both
+spellings are sent.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import NamedTuple, Protocol, cast
+
+from google.protobuf.message import Message
+
+from wuzapi_manager.v1 import relay_pb2 as pb
+from wuzapi_manager_server.domain.media import Kind, check_url, data_url, media_type
+from wuzapi_manager_server.domain.phones import group_of, phone_of
+from wuzapi_manager_server.domain.table import Json
+from wuzapi_manager_server.errors import InvalidInput, Text, Violation
+from wuzapi_manager_server.rpc.requests import Problems, missing
+
+Body = dict[str, Json]
+
+MOST_TEXT = 65_536
+_MOST_ITEMS = 1_000
+_LONGEST = 1_024
+_LONGEST_ID = 128
+_TINY = 1e-8
+_NO_KEYS: Mapping[str, str] = MappingProxyType({})
+_MEDIA = ("data", "url", "mime_type")
+_LONG = {"body": MOST_TEXT, "caption": MOST_TEXT, "vcard": MOST_TEXT, "url": 2_048}
+
+
+class Shape(NamedTuple):
+    """How a request becomes a body: what is required, keys that are not the field's own name, the kind of its media."""
+
+    required: Sequence[str] = ()
+    keys: Mapping[str, str] = _NO_KEYS
+    media: Kind | None = None
+    most: Mapping[str, tuple[int, int]] = MappingProxyType({})
+    """Least and most items of lists."""
+
+
+def body_of(request: Message, shape: Shape) -> Body:
+    """The body of a request. InvalidInput with every bad field at once."""
+    problems = Problems()
+    body: Body = {}
+    for name in shape.required:
+        problems.require(name, getattr(request, name))
+    if shape.media is not None:
+        problems.attempt(partial(_put_media, request, shape.media, body), None)
+    for field in request.DESCRIPTOR.fields:
+        name = field.name
+        if name == "request_id" or (shape.media is not None and name in _MEDIA):
+            continue
+        value = getattr(request, name)
+        given = bool(value) if not field.has_presence else request.HasField(name)
+        if given:
+            problems.attempt(partial(_put, name, value, shape, body), None)
+    problems.settle()
+    return body
+
+
+def _put(name: str, value: object, shape: Shape, body: Body) -> None:
+    """Puts one field into the body."""
+    special = _SPECIAL.get(name)
+    if special is not None:
+        special(name, value, body)
+        return
+    key = shape.keys.get(name) or _camel(name)
+    if isinstance(value, str):
+        body[key] = text_of(name, value)
+    elif isinstance(value, bool | int):
+        body[key] = value
+    elif isinstance(value, float):
+        body[key] = _coordinate(name, value)
+    elif isinstance(value, bytes):
+        body[key] = [*value]
+    elif isinstance(value, Sequence):
+        least, most = shape.most.get(name, (1, _MOST_ITEMS))
+        check_count(name, len(value), least, most)
+        body[key] = [text_of(f"{name}[{at}]", item) for at, item in enumerate(value)]
+
+
+def text_of(name: str, value: str) -> str:
+    """The text. InvalidInput where it is too long or, for an item of a list, empty."""
+    most = _LONG.get(name, _LONGEST_ID if name.endswith("_id") else _LONGEST)
+    if len(value) > most:
+        raise _bad(name, f"has {len(value)} characters, at most {most} are taken", f"tem mais de {most} caracteres")
+    if not value:
+        raise InvalidInput([missing(name)])
+    return value
+
+
+def check_count(name: str, count: int, least: int, most: int) -> None:
+    """InvalidInput for a list that is too short or too long."""
+    if not least <= count <= most:
+        raise _bad(
+            name, f"has {count} items, {least} to {most} are taken", f"tem {count} itens, são aceitos {least} a {most}"
+        )
+
+
+def phones_of(name: str, values: Sequence[str]) -> list[Json]:
+    """Several phones; InvalidInput with every bad one."""
+    check_count(name, len(values), 1, _MOST_ITEMS)
+    problems = Problems()
+    found: list[Json] = [
+        problems.attempt(partial(phone_of, value, f"{name}[{at}]"), "") for at, value in enumerate(values)
+    ]
+    problems.settle()
+    return found
+
+
+def _put_phone(name: str, value: object, body: Body) -> None:
+    body[_camel(name)] = phone_of(str(value), name)
+
+
+def _put_phones(_name: str, value: object, body: Body) -> None:
+    body["Phone"] = phones_of("phones", _texts(value))
+
+
+def _put_group(name: str, value: object, body: Body) -> None:
+    body["groupJID"] = group_of(str(value), name)
+
+
+def _put_mentioned(name: str, value: object, body: Body) -> None:
+    _context(body)["MentionedJID"] = [
+        jid if "@" in str(jid) else f"{jid}@s.whatsapp.net" for jid in phones_of(name, _texts(value))
+    ]
+
+
+def _put_forwarded(_name: str, value: object, body: Body) -> None:
+    if value:
+        _context(body)["IsForwarded"] = True
+
+
+def _put_quote(name: str, value: object, body: Body) -> None:
+    quote = cast("pb.Quote", value)
+    problems = Problems()
+    problems.require(f"{name}.message_id", quote.message_id)
+    problems.require(f"{name}.participant", quote.participant)
+    problems.settle()
+    who = phone_of(quote.participant, f"{name}.participant")
+    identity = text_of(f"{name}.message_id", quote.message_id)
+    _context(body).update(StanzaID=identity, Participant=who if "@" in who else f"{who}@s.whatsapp.net")
+    if quote.text:
+        body["QuotedText"] = quote.text[:MOST_TEXT]
+
+
+def _put_buttons(name: str, value: object, body: Body) -> None:
+    buttons = cast("Sequence[pb.Button]", value)
+    check_count(name, len(buttons), 1, 3)
+    body["Buttons"] = [
+        {
+            "ButtonId": text_of(f"{name}[{at}].id", button.id),
+            "ButtonText": text_of(f"{name}[{at}].text", button.text),
+        }
+        for at, button in enumerate(buttons)
+    ]
+
+
+def _put_sections(name: str, value: object, body: Body) -> None:
+    sections = cast("Sequence[pb.ListSection]", value)
+    check_count(name, len(sections), 1, _MOST_ITEMS)
+    body["Sections"] = [_section(section, f"{name}[{at}]") for at, section in enumerate(sections)]
+
+
+def _section(section: pb.ListSection, field: str) -> Json:
+    check_count(f"{field}.rows", len(section.rows), 1, _MOST_ITEMS)
+    made: list[Json] = []
+    for at, row in enumerate(section.rows):
+        place = f"{field}.rows[{at}]"
+        title, described = text_of(f"{place}.title", row.title), row.description[:_LONGEST]
+        identity = text_of(f"{place}.id", row.id)
+        made.append({"RowId": identity, "title": title, "desc": described, "Description": described})
+    return {"title": section.title[:_LONGEST], "rows": made}
+
+
+def _put_presence(name: str, value: object, body: Body) -> None:
+    states = {1: ("composing", ""), 2: ("composing", "audio"), 3: ("paused", "")}
+    found = states.get(value if isinstance(value, int) else 0)
+    if found is None:
+        raise _bad(name, f"{value} is not one of its values", f"{value} não é um valor permitido")
+    body["State"], body["Media"] = found
+
+
+class _Media(Protocol):
+    data: bytes
+    url: str
+    mime_type: str
+
+
+def _put_media(request: Message, kind: Kind, body: Body) -> None:
+    media = cast("_Media", request)
+    data, url, mime = media.data, media.url, media.mime_type
+    key = kind.capitalize()
+    if data:
+        found = media_type(kind, data, mime)
+        body[key] = data_url(kind, data, found)
+        body["MimeType"] = found
+    elif url:
+        body[key] = check_url(url, "url")
+        if mime:
+            body["MimeType"] = media_type(kind, b"", mime)
+    else:
+        raise InvalidInput([missing("media")])
+
+
+def _context(body: Body) -> Body:
+    context = body.setdefault("ContextInfo", {})
+    if not isinstance(context, dict):
+        raise TypeError("ContextInfo is an object")
+    return context
+
+
+def _coordinate(name: str, value: float) -> float:
+    limit = 90.0 if name == "latitude" else 180.0
+    if not math.isfinite(value) or abs(value) > limit:
+        raise _bad(name, f"must be from -{limit:.0f} to {limit:.0f}", f"deve estar entre -{limit:.0f} e {limit:.0f}")
+    return value or _TINY
+
+
+def _texts(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, Sequence) else []
+
+
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+def _bad(field: str, en: str, pt: str) -> InvalidInput:
+    return InvalidInput([Violation(field, Text(en, pt))])
+
+
+_SPECIAL: Mapping[str, Callable[[str, object, Body], None]] = {
+    "phone": _put_phone,
+    "phones": _put_phones,
+    "participant": _put_phone,
+    "sender": _put_phone,
+    "group_jid": _put_group,
+    "mentioned_jids": _put_mentioned,
+    "forwarded": _put_forwarded,
+    "reply_to": _put_quote,
+    "buttons": _put_buttons,
+    "sections": _put_sections,
+    "presence": _put_presence,
+}

@@ -1,0 +1,86 @@
+"""Sends that are safe to repeat: one message, however often it is asked for.
+
+A send is recorded durably before it goes out. Its WhatsApp id follows from who sends what under which request_id, so
+that a repeat bears the same one, also after a crash in between.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+
+from wuzapi_manager_server.errors import SendUnknown, ServiceError, Text
+from wuzapi_manager_server.services.once import Request, check_request_id, scope_of
+from wuzapi_manager_server.storage.database import Database
+from wuzapi_manager_server.storage.idempotency import IdempotencyStore
+from wuzapi_manager_server.upstreams.wuzapi_gateway import AnswerLost
+
+_RETRY_AFTER = 1.0
+_PREFIX = "3EB0"  # as the ids that WhatsApp's own web client makes
+_ID_DIGITS = 18
+
+
+class Sends:
+    """Sends at most once per request id, as far as anyone can know.
+
+    `store` takes a send for cut off after its own `max_age`: it must be longer than a call to WUZAPI may take.
+    """
+
+    def __init__(self, database: Database, store: IdempotencyStore) -> None:
+        self._database = database
+        self._store = store
+        self._running: set[asyncio.Task[bytes]] = set()
+
+    async def send(self, request: Request, work: Callable[[str], Awaitable[bytes]]) -> bytes:
+        """The answer of `work`, which is given the WhatsApp id to send under. It is completed without its caller too.
+
+        The same request again gives the stored answer. SendUnknown where `work` raises AnswerLost: the next repeat
+        sends again under the same id. InvalidInput for the request_id of another body; Conflict while the first is
+        under way.
+        """
+        check_request_id(request.request_id)
+        task = asyncio.create_task(self._send(request, work))
+        self._running.add(task)
+        task.add_done_callback(self._finished)
+        return await asyncio.shield(task)
+
+    async def drain(self) -> None:
+        """Waits for what goes on without its caller."""
+        if self._running:
+            await asyncio.wait(self._running)
+
+    async def _send(self, request: Request, work: Callable[[str], Awaitable[bytes]]) -> bytes:
+        scope = scope_of(request)
+        stored = await self._database.write(lambda: self._store.begin(scope, request.body, again=True))
+        if stored is not None:
+            return stored
+        message_id = _PREFIX + sha256(b"message id\0" + scope).hexdigest()[:_ID_DIGITS].upper()
+        try:
+            answer = await work(message_id)
+        except AnswerLost:
+            await self._database.write(lambda: self._store.leave(scope))
+            raise _unknown(request.request_id, message_id) from None
+        except ServiceError:
+            await self._database.write(lambda: self._store.abandon(scope))
+            raise
+        await self._database.write(lambda: self._store.finish(scope, answer))
+        return answer
+
+    def _finished(self, task: asyncio.Task[bytes]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # its caller may be gone, and asyncio complains of exceptions that nobody fetched
+
+
+def _unknown(request_id: str, message_id: str) -> SendUnknown:
+    return SendUnknown(
+        Text(
+            "The answer of WUZAPI was lost: whether the message was sent is not known",
+            "A resposta do WUZAPI se perdeu: não se sabe se a mensagem foi enviada",
+        ),
+        suggestion=Text(
+            "Ask again with the same request_id: it is sent under the same WhatsApp id, never under another",
+            "Tente novamente com o mesmo request_id: o envio usa o mesmo id do WhatsApp, nunca outro",
+        ),
+        metadata={"request_id": request_id, "message_id": message_id},
+        retry_after=_RETRY_AFTER,
+    )
