@@ -35,6 +35,7 @@ from wuzapi_manager_server.services.relay import Relay
 from wuzapi_manager_server.services.sends import Sends
 from wuzapi_manager_server.services.sessions import Sessions
 from wuzapi_manager_server.settings import Settings
+from wuzapi_manager_server.sources.mysql import MysqlEngine
 from wuzapi_manager_server.sources.postgresql import PostgresqlEngine
 from wuzapi_manager_server.sources.registry import Engine, Sources
 from wuzapi_manager_server.sources.sql_pool import Limits
@@ -174,6 +175,7 @@ def _engines(settings: Settings, pool: Executor, guard: AddressGuard) -> dict[Co
     limits = Limits(settings.sql_timeout, settings.slow_query_ms / 1000)
     return {
         ConnectionType.SQLITE: SqliteEngine(sqlite_folder(settings, pool)),
+        ConnectionType.MYSQL: MysqlEngine(guard, pool, limits),
         ConnectionType.POSTGRESQL: PostgresqlEngine(guard, pool, limits),
     }
 

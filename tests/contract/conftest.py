@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
+from tests.contract.mysql_source import MysqlUnderTest, mysql_database
 from tests.contract.postgresql_source import PostgresqlUnderTest, postgresql_database
 from tests.contract.server import World, world_in
 from tests.contract.sources import SourceUnderTest
@@ -23,12 +24,18 @@ def _sqlite(world: World) -> Iterator[SourceUnderTest]:
 
 
 @contextmanager
+def _mysql(_: World) -> Iterator[SourceUnderTest]:
+    with mysql_database() as place, closing(MysqlUnderTest(place)) as source:
+        yield source
+
+
+@contextmanager
 def _postgresql(_: World) -> Iterator[SourceUnderTest]:
     with postgresql_database() as place, closing(PostgresqlUnderTest(place)) as source:
         yield source
 
 
-_SOURCES = {"sqlite": _sqlite, "postgresql": _postgresql}
+_SOURCES = {"sqlite": _sqlite, "mysql": _mysql, "postgresql": _postgresql}
 
 
 @pytest.fixture(scope="session", params=_SOURCES)

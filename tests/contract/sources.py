@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import pytest
+
 from wuzapi_manager.v1 import connection_pb2 as connections
 from wuzapi_manager_server.domain.table import ColumnType
 
@@ -38,8 +40,9 @@ class Can:
     """What an engine can do. The first engine that lacks something adds a flag here, and the tests of it ask for it.
 
     `dirty_values`: any column may hold any value. `decimal_scale`: the digits behind the point that a DECIMAL column
-    keeps and always shows, `decimal_nan`: it keeps NaN. `describes_late`: a column that was added is seen within a
-    minute, or once the connection is tested.
+    keeps and always shows, `decimal_nan`: it keeps NaN. `infinities`: a FLOAT column keeps them. `longest_key`: the
+    most characters of a text in a key. `describes_late`: a column that was added is seen within a minute, or once the
+    connection is tested.
     """
 
     types: frozenset[ColumnType]
@@ -47,6 +50,8 @@ class Can:
     dirty_values: bool = False
     decimal_scale: int | None = None
     decimal_nan: bool = False
+    infinities: bool = True
+    longest_key: int | None = None
     describes_late: bool = False
 
 
@@ -86,6 +91,12 @@ class SourceUnderTest(Protocol):
     def run(self, table: MadeTable, statement: str) -> None:
         """Does something in the engine's own language; `{t}` in it stands for the quoted table."""
         ...
+
+
+def needs(source: SourceUnderTest, kind: ColumnType) -> None:
+    """Leaves a test out where the engine has no column of that type."""
+    if kind not in source.can.types:
+        pytest.skip(f"this engine has no column of type {kind.value}")
 
 
 PEOPLE = Shape(

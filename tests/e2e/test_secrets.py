@@ -17,7 +17,7 @@ from tests.contract.desk import Desk
 from tests.contract.server import ADMIN_TOKEN
 from tests.e2e.secrets_records import brandings, callers, records
 from tests.e2e.secrets_stage import Stage
-from tests.e2e.secrets_tour import Marks, Tour
+from tests.e2e.secrets_tour import Marks, Tour, in_vain
 from tests.fakes.wuzapi import FakeWuzapi
 from wuzapi_manager.v1 import branding_pb2, connection_pb2, record_pb2
 from wuzapi_manager.v1 import connection_pb2 as pb
@@ -157,8 +157,7 @@ def test_a_moved_secret_of_a_source_does_not_decrypt(tmp_path: Path, wuzapi: Fak
     with stage.serving():
         with refused(grpc.StatusCode.DATA_LOSS, "DATABASE_ERROR") as refusal:
             stage.admin.connections.TestConnection(pb.TestConnectionRequest(id=twin))
-        with refused(grpc.StatusCode.FAILED_PRECONDITION, "QUERY_FAILED"):
-            stage.admin.connections.TestConnection(pb.TestConnectionRequest(id=tour.ids[kind]))
+        in_vain(stage.admin.connections, pb.TestConnectionRequest(id=tour.ids[kind]))
     assert not _leaks(str(vars(refusal)).encode(), marks.all)
     assert not _leaks(stage.output.read_bytes(), marks.all)
 
@@ -210,14 +209,8 @@ def test_rotation_keeps_all_working_without_the_old_key(tmp_path: Path, wuzapi: 
         mine = ana.caller.connections.ListUserConnections(pb.ListUserConnectionsRequest())
         assert len(mine.connections) == len(tour.ids)
         assert stage.admin.connections.CreateConnection(tour.repeated).connection.id == tour.ids["sqlite"]
-        for kind in (
-            "mysql",
-            "postgresql",
-            "nocodb",
-            "airtable",
-        ):  # these open the secret, then say they cannot be read
-            with refused(grpc.StatusCode.FAILED_PRECONDITION, "QUERY_FAILED"):
-                stage.admin.connections.TestConnection(pb.TestConnectionRequest(id=tour.ids[kind]))
+        for kind in ("mysql", "postgresql", "nocodb", "airtable"):  # these open the secret, and reach nobody with it
+            in_vain(stage.admin.connections, pb.TestConnectionRequest(id=tour.ids[kind]))
     key_id = hashlib.sha256(old[0].encode()).hexdigest()[:8].encode()
     with closing(sqlite3.connect(stage.database)) as database:
         assert key_id not in "\n".join(database.iterdump()).encode()

@@ -3,6 +3,7 @@
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -71,6 +72,13 @@ class FakeServer:
     def port(self) -> int:
         """The port that it listens on."""
         return int(self._server.server_address[1])
+
+    def connections_fall_to(self, most: int, seconds: float = 10.0) -> bool:
+        """Waits until no more connections than that are open, and says whether that came true."""
+        end = time.monotonic() + seconds
+        while self._server.open > most and time.monotonic() < end:
+            self._ending.wait(0.01)
+        return self._server.open <= most
 
     def cut_connections(self) -> None:
         """Ends every connection, as a server does with those that nobody uses."""
@@ -192,6 +200,10 @@ class _Server(ThreadingHTTPServer):
         if isinstance(request, socket.socket):
             self._connections.discard(request)
         super().shutdown_request(request)
+
+    @property
+    def open(self) -> int:
+        return len(self._connections)
 
     def cut_connections(self) -> None:
         for connection in list(self._connections):

@@ -6,6 +6,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import cached_property
+from re import Pattern
 from typing import NamedTuple
 from uuid import UUID
 
@@ -55,7 +56,8 @@ class Column:
     """A column of a table.
 
     `read_only` columns are computed by the engine. `dynamic` says that the engine keeps any text in the column, so that
-    a time may come with or without zone. `has_default` says that a create may leave it out.
+    a time may come with or without zone. `has_default` says that a create may leave it out. `texts` are the texts that
+    stand for values which no type here holds (dates before year 1, say): they come and go as they are.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Column:
     primary_key: bool = False
     has_default: bool = False
     dynamic: bool = False
+    texts: Pattern[str] | None = None
 
 
 @dataclass(frozen=True)

@@ -130,8 +130,8 @@ _TO_JSON: Mapping[type, Callable[..., Json]] = {
 
 def to_cell(value: Json, column: Column) -> Cell:
     """The cell that a JSON value stands for in the column. Raises Refused for what the column cannot take whole."""
-    if value is None:
-        return None
+    if value is None or (column.texts and isinstance(value, str) and column.texts.fullmatch(value)):
+        return value
     return _TO_CELL[column.type](value, column)
 
 

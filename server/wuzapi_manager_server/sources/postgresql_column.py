@@ -40,7 +40,8 @@ class PgColumn(SqlColumn):
     def __init__(self, column: Column, element: Element, kind: PgType) -> None:
         self.kind = kind
         self._cast = BIGINT if column.type is ColumnType.INTEGER else Cast(kind.cast)
-        self._text: Element = sa.cast(element, TEXT)
+        # The cast of an inet adds a mask that its own spelling leaves out.
+        self._text: Element = sa.func.abbrev(element) if kind.name == "inet" else sa.cast(element, TEXT)
         self._native = kind.ordered
         super().__init__(column, element, element if kind.ordered else self._text)
         self._read = postgresql_values.reader(kind)
@@ -87,7 +88,7 @@ class PgColumn(SqlColumn):
             return _text(scalar)
         return self._literal(self._value(scalar))
 
-    def _value(self, scalar: Scalar) -> object:  # noqa: C901, PLR0911 - one case a type
+    def _value(self, scalar: Scalar) -> object:  # noqa: C901, PLR0911, PLR0912 - one case a type
         """The value to compare with. ValueError where none of the type is meant."""
         match self.column.type, scalar:
             case ColumnType.BOOLEAN, bool():
@@ -105,20 +106,27 @@ class PgColumn(SqlColumn):
                     raise ValueError(scalar) from None
             case ColumnType.UUID, str() if str(UUID(scalar)) == scalar:
                 return scalar
-            case ColumnType.DATE | ColumnType.TIMESTAMP | ColumnType.TIMESTAMP_TZ, str():
-                return _moment(scalar)
+            case kind, str() if kind in BEYOND and BEYOND[kind].fullmatch(scalar):
+                return scalar
+            case ColumnType.DATE, str():
+                return date.fromisoformat(scalar)
             case ColumnType.TIME, str():
-                return scalar if scalar == "24:00:00" else time.fromisoformat(scalar).isoformat()
+                return time.fromisoformat(scalar)
+            case ColumnType.TIMESTAMP | ColumnType.TIMESTAMP_TZ, str():
+                return datetime.fromisoformat(scalar)
             case ColumnType.TEXT | ColumnType.DURATION | ColumnType.JSON | ColumnType.OTHER, str():
                 return _checked(scalar)
             case _:
                 raise ValueError(scalar)
 
-    def is_scalar(self, scalar: Scalar) -> Condition:
-        """See SqlColumn. Where any text may not be a value of the type, texts are compared."""
+    def is_exactly(self, scalar: Scalar) -> Condition:
+        """See SqlColumn. Where not any text is a value of the type, texts are compared."""
         if scalar is None:
             return self.sort.is_(sa.null())
-        return self.sort == self.literal(scalar) if self._takes_any else self._text == _text(scalar)
+        if not self._takes_any:
+            return self._text == _text(scalar)
+        same = self.is_scalar(scalar)
+        return sa.and_(same, _same_bytes(self._text, str(scalar))) if self.kind.textual else same
 
     def is_among(self, scalars: Iterable[Scalar]) -> Condition:
         """See SqlColumn."""
@@ -183,10 +191,10 @@ class PgColumn(SqlColumn):
         """The comparison, under the column's own collation."""
         element = self.sort
         match op:
-            case Op.IS_NULL:
-                return self.element.is_(sa.null())
+            case Op.IS_NULL:  # of `sort`: a composite whose parts are all null is null itself to SQL
+                return element.is_(sa.null())
             case Op.IS_NOT_NULL:
-                return self.element.is_not(sa.null())
+                return element.is_not(sa.null())
             case Op.CONTAINS:
                 return sa.func.strpos(self._folded, _fold(self._operand(values[0]))) > 0
             case Op.STARTS_WITH:
@@ -203,7 +211,7 @@ class PgColumn(SqlColumn):
     def _is_one_of(self, values: tuple[Cell, ...]) -> Condition:
         literals = [self._compared(value) for value in values if value is not None]
         equal: Condition = self.sort == literals[0] if len(literals) == 1 else self.sort.in_(literals)
-        return sa.or_(equal, self.element.is_(sa.null())) if None in values else equal
+        return sa.or_(equal, self.sort.is_(sa.null())) if None in values else equal
 
     def _operand(self, value: Cell) -> object:
         try:
@@ -220,15 +228,6 @@ class PgColumn(SqlColumn):
     @property
     def _folded(self) -> Element:
         return sa.func.lower(sa.collate(self._text, "C"))
-
-
-def _moment(text: str) -> str:
-    try:
-        return datetime.fromisoformat(text).isoformat() if len(text) > 10 else date.fromisoformat(text).isoformat()  # noqa: PLR2004 - of YYYY-MM-DD
-    except ValueError:
-        if not BEYOND.fullmatch(text):
-            raise
-        return text
 
 
 def _checked(text: str) -> str:

@@ -10,6 +10,7 @@ from wuzapi_manager_server.errors import Text
 from wuzapi_manager_server.sources.postgresql_arrays import parse
 from wuzapi_manager_server.sources.postgresql_column import PgColumn
 from wuzapi_manager_server.sources.postgresql_types import Cast, PgType
+from wuzapi_manager_server.sources.postgresql_values import BEYOND
 from wuzapi_manager_server.sources.sql import BATCH
 from wuzapi_manager_server.sources.sql_server import Place
 from wuzapi_manager_server.sources.sql_table import SqlTable, no_table
@@ -156,6 +157,7 @@ def _column(row: Any, key: list[str]) -> Column:
         read_only=row.computed or not row.writable,
         primary_key=row.attname in key,
         has_default=row.given or row.identified,
+        texts=BEYOND.get(kind.type),
     )
 
 

@@ -15,8 +15,24 @@ from wuzapi_manager_server.errors import Text
 from wuzapi_manager_server.sources import postgresql_arrays
 from wuzapi_manager_server.sources.postgresql_types import PgType
 
-BEYOND = re.compile(r"-?infinity|\d{4,7}-\d\d-\d\d([ T][0-9:.]{8,15}([+-][0-9:]{2,8})?)?( BC)?", re.ASCII)
-"""Dates and times as PostgreSQL spells them, also those that Python does not know."""
+_DAY = r"\d{4}-\d\d-\d\d BC|\d{5,7}-\d\d-\d\d( BC)?|-?infinity"
+_CLOCK = r" \d\d:\d\d:\d\d(\.\d{1,6})?"
+_MOMENT = rf"\d{{4,7}}-\d\d-\d\d{_CLOCK}%s BC|\d{{5,7}}-\d\d-\d\d{_CLOCK}%s|-?infinity"
+_ZONE = r"[+-]\d\d(:\d\d){0,2}"
+_NUMBER = r"-?\d{1,9}"
+
+BEYOND = {
+    ColumnType.DATE: re.compile(_DAY, re.ASCII),
+    ColumnType.TIME: re.compile(r"24:00:00", re.ASCII),
+    ColumnType.TIMESTAMP: re.compile(_MOMENT % ("", ""), re.ASCII),
+    ColumnType.TIMESTAMP_TZ: re.compile(_MOMENT % (_ZONE, _ZONE), re.ASCII),
+    ColumnType.DURATION: re.compile(
+        rf"P(?!\Z)({_NUMBER}Y)?({_NUMBER}M)?({_NUMBER}D)?"
+        rf"(T(?!\Z)({_NUMBER}H)?({_NUMBER}M)?(-?\d{{1,12}}(\.\d{{1,6}})?S)?)?",
+        re.ASCII,
+    ),
+}
+"""How PostgreSQL spells what Python's dates and times cannot hold, and every interval: a month is no number of days."""
 
 
 class Unfit(Exception):
@@ -231,7 +247,7 @@ def _array(cell: list[Cell], kind: PgType, column: Column) -> object:
     if kind.element is None:
         raise Unfit("must not be a list", "não pode ser uma lista")
     element = kind.element
-    within = Column(column.name, element.type, column.native_type)
+    within = Column(column.name, element.type, column.native_type, texts=BEYOND.get(element.type))
 
     def spelled(item: object) -> str:
         try:

@@ -1,7 +1,7 @@
 """The connections below httpx: checked addresses, no waiting line, and what became of a request that failed.
 
 httpx's own pool looks at every connection for every request, and loses one when a request is cancelled at the wrong
-moment. Here are single connections of httpcore, which is what that pool is made of.
+moment (see docs/decisions/0008). Here are single connections of httpcore, which is what that pool is made of.
 """
 
 import ssl

@@ -89,7 +89,7 @@ async def test_a_resolver_that_hangs_is_late(upstream_of: Open) -> None:
     ended.set()
 
 
-@pytest.mark.parametrize(("own", "callers"), [(0.2, 30.0), (30.0, 0.2)])
+@pytest.mark.parametrize(("own", "callers"), [(1.5, 30.0), (30.0, 1.5)])
 async def test_a_server_that_hangs_is_late(server: Script, upstream_of: Open, own: float, callers: float) -> None:
     """The earlier of the upstream's timeout and the caller's deadline ends the wait; the request had been sent."""
     upstream = upstream_of(server.url, timeout=own)
@@ -97,7 +97,7 @@ async def test_a_server_that_hangs_is_late(server: Script, upstream_of: Open, ow
     with server.held(), pytest.raises(Late) as caught:
         await upstream.send("POST", "/", Deadline.after(callers))
     assert caught.value.sent
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 25
     assert (await upstream_of(server.url).send("GET", "/", soon())).status == 200
 
 
@@ -105,7 +105,7 @@ async def test_an_answer_that_drips_is_late(server: Script, upstream_of: Open) -
     """Bytes that keep coming do not stretch a call beyond its time."""
     server.answers = [Answer(200, b"x" * 10_000, drip=0.02)]
     with pytest.raises(Late) as caught:
-        await upstream_of(server.url, timeout=0.3).send("GET", "/", soon(), again=True)
+        await upstream_of(server.url, timeout=1.5).send("GET", "/", soon(), again=True)
     assert caught.value.sent
 
 
@@ -131,61 +131,6 @@ async def test_no_time_left_sends_nothing(server: Script, upstream_of: Open) -> 
         await upstream_of(server.url).send("GET", "/", Deadline.after(0))
     assert not caught.value.sent
     assert server.connections_taken == 0
-
-
-@pytest.mark.parametrize("again", [False, True])
-async def test_a_connection_that_was_closed_while_idle_is_no_error(
-    server: Script, upstream_of: Open, again: bool
-) -> None:
-    """A server that ends idle connections is met by a new connection, for effects too: each is carried out once."""
-    upstream = upstream_of(server.url)
-    for _ in range(5):
-        await asyncio.gather(*(upstream.send("POST", "/", soon(), body=b"{}", again=again) for _ in range(3)))
-        server.cut_connections()
-    assert len(server.requests) == 15
-
-
-async def test_a_connection_that_is_closed_at_the_next_request(server: Script, upstream_of: Open) -> None:
-    """Whether an effect was carried out cannot be known then, and is said; a read is simply sent again."""
-    upstream = upstream_of(server.url)
-    server.answers = [OK, HANGS_UP, OK]
-    await upstream.send("POST", "/", soon())
-    with pytest.raises(Unreachable) as caught:
-        await upstream.send("POST", "/", soon())
-    assert caught.value.sent
-    await upstream.send("POST", "/", soon())
-    server.answers = [HANGS_UP, OK]
-    assert (await upstream.send("GET", "/", soon(), again=True)).status == 200
-
-
-async def test_a_cancelled_call_leaves_nothing_behind(server: Script, upstream_of: Open) -> None:
-    """A thousand calls that are given up at any moment cost neither connections nor places."""
-    upstream = upstream_of(server.url, in_flight=2)
-    server.delay = 0.002
-    for number in range(300):
-        calls = [asyncio.create_task(upstream.send("GET", "/", soon(), again=True)) for _ in range(3)]
-        await asyncio.wait(calls, timeout=number / 100_000)
-        for call in calls:
-            call.cancel()
-        await asyncio.gather(*calls, return_exceptions=True)
-    server.delay = 0.0
-    answers = await asyncio.gather(*(upstream.send("GET", "/", soon()) for _ in range(10)))
-    assert [answer.status for answer in answers] == [200] * 10
-
-
-async def test_closing_ends_the_calls_under_way(server: Script, upstream_of: Open) -> None:
-    """They are Unreachable, as every call after it."""
-    upstream = upstream_of(server.url)
-    with server.held():
-        call = asyncio.create_task(upstream.send("POST", "/", soon()))
-        while not server.requests:
-            await asyncio.wait({call}, timeout=0.01)
-        await upstream.close()
-        with pytest.raises(Unreachable):
-            await call
-    with pytest.raises(Unreachable) as caught:
-        await upstream.send("GET", "/", soon(), again=True)
-    assert not caught.value.sent
 
 
 async def test_a_refused_address_is_refused_at_every_connection(server: Script, upstream_of: Open) -> None:

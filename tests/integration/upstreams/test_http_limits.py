@@ -36,6 +36,14 @@ async def reached(server: Script, requests: int, calls: Sequence[Call]) -> None:
     raise AssertionError(f"{len(server.requests)} of {requests} requests came in")
 
 
+class Clock:
+    """The clock of an upstream's breaker, which a test moves."""
+
+    def __init__(self, upstream: HttpUpstream) -> None:
+        self.now = 100.0
+        upstream._host.breaker._clock = lambda: self.now
+
+
 def busy(status: int, wait: str) -> Answer:
     return Answer(status, b"{}", headers=(("Retry-After", wait),))
 
@@ -91,6 +99,7 @@ async def test_upstreams_of_one_host_share_its_places_and_its_breaker(server: Sc
             await two.send("GET", "/", Deadline.after(0.05))
         assert len(server.requests) == 2
     await asyncio.gather(*calls)
+    Clock(one)
     server.answers = [HANGS_UP]
     for _ in range(8):
         with pytest.raises(Unreachable):
@@ -104,25 +113,36 @@ async def test_an_upstream_that_keeps_failing_is_left_alone(server: Script, upst
     """After eight failures calls are refused unsent; then one trial goes out, and its success opens the way for all."""
     upstream = upstream_of(server.url)
     server.answers = [fault]
+    clock = Clock(upstream)
     for _ in range(8):
         await asyncio.gather(upstream.send("GET", "/", soon()), return_exceptions=True)
-    refused = 0
     with pytest.raises(Unavailable):
         await upstream.send("GET", "/", soon(), again=True)
     assert len(server.requests) == 8
     server.answers = [OK]
+    clock.now += 1.0
     with server.held():
-        calls: list[Call] = []
-        while len(server.requests) < 9:
-            calls += begin(upstream, 5)
-            await asyncio.wait(calls, timeout=0.05)
-        done, _ = await asyncio.wait(calls, timeout=0.2)
-        refused = sum(isinstance(call.exception(), Unavailable) for call in done)
-        assert len(server.requests) == 9
-    [trial] = [call for call in calls if call not in done]
+        calls = begin(upstream, 20)
+        pending = set(calls)
+        while len(pending) > 1:
+            _, pending = await asyncio.wait(pending, timeout=10.0, return_when=asyncio.FIRST_COMPLETED)
+        await reached(server, 9, list(pending))
+    [trial] = pending
     assert (await trial).status == 200
-    assert refused == len(calls) - 1
+    assert all(isinstance(call.exception(), Unavailable) for call in calls if call is not trial)
     assert [answer.status for answer in await asyncio.gather(*begin(upstream, 20))] == [200] * 20
+
+
+async def test_the_failure_that_opens_the_breaker_is_told_as_what_it_is(server: Script, upstream_of: Open) -> None:
+    """A read whose first attempt was the eighth failure is not sent again, and says that it had been sent."""
+    upstream = upstream_of(server.url)
+    Clock(upstream)
+    server.answers = [HANGS_UP]
+    await asyncio.gather(*begin(upstream, 7), return_exceptions=True)
+    with pytest.raises(Unreachable) as caught:
+        await upstream.send("GET", "/", soon(), again=True)
+    assert caught.value.sent
+    assert len(server.requests) == 8
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500])
@@ -148,6 +168,7 @@ async def test_callers_in_a_hurry_do_not_shut_an_upstream_off(server: Script, up
 async def test_an_upstream_that_hangs_for_its_whole_time_is_left_alone(server: Script, upstream_of: Open) -> None:
     """Waiting out the timeout counts as a failure."""
     upstream = upstream_of(server.url, timeout=0.1)
+    Clock(upstream)
     with server.held():
         await asyncio.gather(*begin(upstream, 8), return_exceptions=True)
         with pytest.raises(Unavailable):

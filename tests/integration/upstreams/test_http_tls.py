@@ -1,5 +1,6 @@
 """TLS: the address is the one that was checked, the certificate must be that of the name."""
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Iterator
@@ -77,16 +78,27 @@ async def test_a_server_without_tls_is_refused(server: Script, trusted: ssl.SSLC
 
 
 async def test_a_handshake_that_hangs_is_late(trusted: ssl.SSLContext, upstream_of: Open) -> None:
-    """The deadline ends it, nothing was sent, and the socket is closed."""
+    """The deadline ends it, and nothing was sent."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
+        upstream = upstream_of(f"https://127.0.0.1:{silent.getsockname()[1]}", tls=trusted, timeout=0.3)
         with pytest.raises(Late) as caught:
-            await upstream_of(f"https://127.0.0.1:{port}", tls=trusted, timeout=0.2).send("GET", "/", soon())
-        assert not caught.value.sent
-        accepted, _ = silent.accept()
+            await upstream.send("GET", "/", soon())
+    assert not caught.value.sent
+
+
+async def test_a_handshake_that_is_given_up_leaves_no_socket(trusted: ssl.SSLContext, upstream_of: Open) -> None:
+    """The other side sees the connection end as soon as the call is cancelled."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
+        upstream = upstream_of(f"https://127.0.0.1:{silent.getsockname()[1]}", tls=trusted, timeout=60.0)
+        call = asyncio.create_task(upstream.send("GET", "/", Deadline.after(60.0)))
+        accepted, _ = await asyncio.to_thread(silent.accept)
         with accepted:
-            accepted.settimeout(10)
-            while accepted.recv(4096):
+            accepted.settimeout(30)
+            assert await asyncio.to_thread(accepted.recv, 1) == b"\x16"  # the handshake has begun
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+            while await asyncio.to_thread(accepted.recv, 4096):
                 pass
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from re import Pattern
 
 from wuzapi_manager_server.domain.caller import Admin, Caller
 from wuzapi_manager_server.domain.connection import Connection, Sharing, Sqlite, UserLinkValue
@@ -21,8 +22,10 @@ CAPABLE = Capabilities(
 )
 
 
-def column(kind: ColumnType, name: str = "value", *, dynamic: bool = False, **more: bool) -> Column:
-    return Column(name, kind, kind.value.lower(), dynamic=dynamic, **more)
+def column(
+    kind: ColumnType, name: str = "value", *, dynamic: bool = False, texts: Pattern[str] | None = None, **more: bool
+) -> Column:
+    return Column(name, kind, kind.value.lower(), dynamic=dynamic, texts=texts, **more)
 
 
 def table(*columns: Column, key: Sequence[str] = ("id",), read_only: str = "") -> Table:

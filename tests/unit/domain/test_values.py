@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from uuid import UUID
@@ -352,3 +353,14 @@ def test_numbers_are_told_from_texts() -> None:
     assert number_of("-Infinity") == -math.inf
     for text in ("", "1_000", " 5", "\u0665", "+5", "0x10", "inf"):
         assert number_of(text) is None
+
+
+def test_texts_that_a_column_names_come_as_they_are() -> None:
+    """What stands for a value that no type here holds is neither parsed nor refused; everything else still is."""
+    days = column(ColumnType.DATE, texts=re.compile("infinity|0000-00-00"))
+    assert to_cell("infinity", days) == "infinity"
+    assert to_cell("0000-00-00", days) == "0000-00-00"
+    assert to_cell("2026-01-31", days) == date(2026, 1, 31)
+    for refused in ("-infinity", "0000-00-00 ", "2026-02-30", 0):
+        with pytest.raises(Refused):
+            to_cell(refused, days)

@@ -307,11 +307,13 @@ async def test_a_resolver_that_hangs_stops_neither_the_loop_nor_the_caller() -> 
 
 async def test_few_names_are_looked_up_at_once() -> None:
     """A hundred hosts do not take a hundred threads; those that wait for their turn end at their deadline."""
-    ended = threading.Event()
+    ended, full = threading.Event(), threading.Event()
     running = []
 
     def lookup(name: str) -> list[str]:
         running.append(name)
+        if len(running) == 16:
+            full.set()
         assert ended.wait(30)
         return [PUBLIC]
 
@@ -320,6 +322,7 @@ async def test_few_names_are_looked_up_at_once() -> None:
         *(guard.resolve(f"host-{n}.example", 80, Deadline.after(0.5)) for n in range(100)), return_exceptions=True
     )
     assert all(isinstance(answer, TimedOut) for answer in answers)
+    assert await asyncio.to_thread(full.wait, 30)
     assert len(running) == 16
     ended.set()
     assert await guard.resolve("host-99.example", 80, soon()) == [PUBLIC]

@@ -1,0 +1,256 @@
+"""How a column of a MySQL or MariaDB table is compared, sorted and read."""
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from ipaddress import ip_address
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.types import LargeBinary, NullType
+
+from wuzapi_manager_server.domain.filter import Op
+from wuzapi_manager_server.domain.table import Cell, Column, ColumnType, Scalar
+from wuzapi_manager_server.sources import mysql_values
+from wuzapi_manager_server.sources.mysql_types import GEOMETRIES, Declared
+from wuzapi_manager_server.sources.mysql_values import Unfit
+from wuzapi_manager_server.sources.sql_table import Condition, Element, SqlColumn, bad_value
+
+SORTED_BY = 512
+"""Characters at the start of a long text that it is sorted by; the server itself looks at max_sort_length bytes."""
+
+LONG = 768
+"""Characters of the longest text that can be indexed whole, and so be a key."""
+
+_WHOLE = re.compile(r"0|-?[1-9]\d{0,19}", re.ASCII)
+_FIXED = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?", re.ASCII)
+_ZERO_DATE = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d{1,6})?)?", re.ASCII)
+_TIME = re.compile(r"-?\d{2,3}:\d\d:\d\d(\.\d{1,6})?", re.ASCII)
+_LOWER = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"abcdefghijklmnopqrstuvwxyz")
+
+_RAW = NullType()
+
+_ORDERED: Mapping[Op, Callable[[Element, Element], Condition]] = {
+    Op.LT: operator.lt,
+    Op.LE: operator.le,
+    Op.GT: operator.gt,
+    Op.GE: operator.ge,
+}
+
+
+class MysqlColumn(SqlColumn):
+    """A column as the server declares it."""
+
+    def __init__(self, column: Column, element: Element, declared: Declared) -> None:
+        self.declared = declared
+        self._long = _is_long(declared) and not column.primary_key
+        self._compared = _compared(element, declared)
+        super().__init__(column, element, sa.func.left(self._compared, SORTED_BY) if self._long else self._compared)
+        self.plain = mysql_values.is_plain(declared)
+
+    @property
+    def shown(self) -> Element:
+        """Numbers of four bytes as eight, which the server would spell with six digits; shapes as their text."""
+        if self.declared.base == "float":
+            return self.element + sa.literal_column("0e0")
+        return self._compared if self.declared.base in GEOMETRIES else self.element
+
+    def read(self, raw: object) -> Cell:
+        """The cell of a raw value."""
+        return mysql_values.read(raw, self.declared)
+
+    def bind(self, cell: Cell) -> object:
+        """The raw value to store."""
+        try:
+            return mysql_values.bind(cell, self.declared)
+        except Unfit as unfit:
+            raise bad_value(self.column.name, unfit.text) from unfit
+
+    def scalar(self, raw: object) -> Scalar:
+        """Numbers as such, decimals as their text; of a text that is no key, what it is sorted by."""
+        match raw:
+            case Decimal():
+                return f"{raw:f}"
+            case bytes() if self.declared.base == "bit":
+                return int.from_bytes(raw)
+            case str() if self._long:
+                return raw[:SORTED_BY]
+            case float() if self.declared.base == "float":
+                return mysql_values.single(raw)
+            case None | bool() | int() | float() | str() | bytes():
+                return raw
+            case _:
+                return str(raw)
+
+    def literal(self, scalar: Scalar) -> Element:
+        """What `scalar` gave. ValueError where no row can hold it, or the server would take it for something else."""
+        return _literal(_checked(scalar, self.declared))
+
+    def is_exactly(self, scalar: Scalar) -> Condition:
+        """Whether the column is `scalar` byte by byte: its collation may take other texts for the same."""
+        same = self.is_scalar(scalar)
+        if isinstance(scalar, str) and self._textual:
+            return sa.and_(same, self._bytes == _literal(scalar.encode()))
+        return same
+
+    @property
+    def _textual(self) -> bool:
+        return self.column.type in {ColumnType.TEXT, ColumnType.OTHER, ColumnType.ARRAY, ColumnType.JSON}
+
+    @property
+    def _bytes(self) -> Element:
+        """The column's text in UTF-8: bytes are compared under no collation, and no space at the end is left out."""
+        return sa.cast(_unicode(self._compared), LargeBinary)
+
+    def owned_by(self, value: str) -> Condition:
+        """Whether the column, as text, is exactly `value`, byte by byte and under no collation.
+
+        Before the exact comparison stands the plain one, which an index can answer: equal texts are equal under any
+        collation, and whole numbers and decimals are compared as such where the value is spelled as they are. Columns
+        of other types (fractions of floating point, dates, documents) are nobody's.
+        """
+        try:
+            octets = value.encode()
+        except UnicodeEncodeError:
+            return sa.false()
+        exact = self._bytes == _literal(octets)
+        match self.column.type:
+            case ColumnType.TEXT if self.declared.base != "enum":
+                return sa.and_(self.element == _literal(value), exact)
+            case ColumnType.TEXT | ColumnType.OTHER:
+                return exact
+            case ColumnType.BYTES:
+                return self.element == _literal(octets)
+            case ColumnType.INTEGER | ColumnType.BOOLEAN | ColumnType.DECIMAL | ColumnType.UUID:
+                return self._is_number(value)
+            case _:
+                return sa.false()
+
+    def _is_number(self, value: str) -> Condition:
+        number = self.column.type in {ColumnType.INTEGER, ColumnType.BOOLEAN}
+        if number and not _WHOLE.fullmatch(value):
+            return sa.false()
+        try:
+            same: Condition = self.element == self.literal(int(value) if number else value)
+        except ValueError:
+            return sa.false()
+        # A column that became one of texts a moment ago would turn each of them into a number to compare it.
+        spelled = self.declared.base == "bit" or "zerofill" in self.declared.type
+        return same if spelled else sa.and_(same, self._bytes == _literal(value.encode()))
+
+    def compare(self, op: Op, values: tuple[Cell, ...]) -> Condition:  # noqa: PLR0911 - one return an operator
+        """The comparison, under the column's own collation."""
+        match op:
+            case Op.IS_NULL:
+                return self.element.is_(sa.null())
+            case Op.IS_NOT_NULL:
+                return self.element.is_not(sa.null())
+            case Op.CONTAINS:
+                return self._place_of(values[0]) > 0
+            case Op.STARTS_WITH:
+                return self._place_of(values[0]) == 1
+            case Op.EQ | Op.IN:
+                return self._is_one_of(values)
+            case Op.NE:
+                return sa.not_(sa.func.coalesce(self._is_one_of(values), sa.false()))
+            case Op.BETWEEN:
+                return sa.and_(self._bounded(Op.GE, values[0]), self._bounded(Op.LE, values[1]))
+            case _:
+                return self._bounded(op, values[0])
+
+    def _place_of(self, value: Cell) -> sa.ColumnElement[int]:
+        """Where a text starts in the column, in bytes from 1; 0 where it does not.
+
+        The bytes are read as Hebrew, an alphabet of one byte a letter whose lower case is that of ASCII alone; no
+        character of UTF-8 begins within another.
+        """
+        text = value if isinstance(value, str) else str(value)
+        letters = sa.func.lower(_converted(self._bytes, "hebrew"))
+        return sa.func.instr(sa.cast(letters, LargeBinary), _literal(text.encode().translate(_LOWER)), type_=sa.Integer)
+
+    def _raw(self, value: Cell) -> object:
+        try:
+            return mysql_values.compared(value, self.declared)
+        except Unfit as unfit:
+            raise bad_value(self.column.name, unfit.text) from unfit
+
+    def _is_one_of(self, values: tuple[Cell, ...]) -> Condition:
+        literals = [_literal(self._raw(value)) for value in values if value is not None]
+        element = self._valued
+        equal: Condition = element == literals[0] if len(literals) == 1 else element.in_(literals)
+        return sa.or_(equal, self.element.is_(sa.null())) if None in values else equal
+
+    def _bounded(self, op: Op, value: Cell) -> Condition:
+        return _ORDERED[op](self._valued, _literal(self._raw(value)))
+
+    @property
+    def _valued(self) -> Element:
+        """The column for comparisons with any value: the server would take 70 for the year 1970."""
+        return self.element + sa.literal_column("0") if self.declared.base == "year" else self._compared
+
+
+def _is_long(declared: Declared) -> bool:
+    return bool(declared.charset) and (declared.length or 0) > LONG
+
+
+def _compared(element: Element, declared: Declared) -> Element:
+    """What stands for the column in comparisons: enums and sets are sorted by their places otherwise."""
+    if declared.base in GEOMETRIES:
+        return sa.func.st_astext(element)
+    return _unicode(element) if declared.base in {"enum", "set"} else element
+
+
+def _unicode(element: Element) -> Element:
+    return _converted(element, "utf8mb4")
+
+
+def _converted(element: Element, charset: str) -> Element:
+    return sa.func.convert(element.op("USING")(sa.literal_column(charset)))
+
+
+def _literal(value: object) -> Element:
+    """A parameter that goes to the driver as it is."""
+    return sa.literal(value, _RAW)
+
+
+def _checked(scalar: Scalar, declared: Declared) -> object:  # noqa: C901, PLR0911, PLR0912 - one case a kind
+    """The raw value to compare with. ValueError for what no row holds, or would not be spelled so."""
+    match declared.kind:
+        case ColumnType.INTEGER | ColumnType.BOOLEAN:
+            if type(scalar) is int and declared.holds(scalar):
+                return scalar
+        case ColumnType.DECIMAL:
+            if isinstance(scalar, str) and _FIXED.fullmatch(scalar):
+                number = _decimal(scalar)
+                if f"{number:.{declared.scale or 0}f}" == scalar and not (scalar.startswith("-") and not number):
+                    return number
+        case ColumnType.FLOAT:
+            if isinstance(scalar, float) and scalar - scalar == 0:
+                return scalar
+        case ColumnType.BYTES:
+            if isinstance(scalar, bytes):
+                return scalar
+        case ColumnType.DATE | ColumnType.TIMESTAMP | ColumnType.TIMESTAMP_TZ:
+            if isinstance(scalar, str) and _ZERO_DATE.fullmatch(scalar):
+                return scalar
+        case ColumnType.DURATION:
+            if isinstance(scalar, str) and _TIME.fullmatch(scalar):
+                return scalar
+        case ColumnType.UUID:
+            if isinstance(scalar, str) and str(UUID(scalar)) == scalar:
+                return scalar
+        case _:
+            if isinstance(scalar, str):
+                if declared.base in {"inet4", "inet6"}:
+                    ip_address(scalar)
+                scalar.encode()
+                return scalar
+    raise ValueError
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation as error:
+        raise ValueError from error

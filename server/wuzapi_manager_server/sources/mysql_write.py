@@ -1,0 +1,107 @@
+"""Writes of MySQL and MariaDB, which say of new rows at most the first number that the server gave."""
+
+import sqlalchemy as sa
+
+from wuzapi_manager_server.domain.table import Key, Row, Scalar
+from wuzapi_manager_server.errors import QueryFailed, Text
+from wuzapi_manager_server.sources.mysql_column import MysqlColumn
+from wuzapi_manager_server.sources.mysql_driver import own
+from wuzapi_manager_server.sources.mysql_errors import meaning
+from wuzapi_manager_server.sources.mysql_types import Declared
+from wuzapi_manager_server.sources.sql_pool import raw_of
+from wuzapi_manager_server.sources.sql_table import SqlColumn
+from wuzapi_manager_server.sources.sql_write import Values, Written, not_done
+
+LARGEST = 1 << 20
+"""Bytes of values in one INSERT, unless a single row has more: servers bound the length of a statement."""
+
+CUT = frozenset({1264, 1265, 1292, 1366, 1406})
+"""Warnings and notes of values that were not kept whole: they come in strict mode too, for spaces and digits."""
+
+
+class MysqlWritten(Written):
+    """Rows are read back by the key that they were given, or by the number that the server gave."""
+
+    def insert(self, raws: list[Values]) -> None:
+        """Makes rows of the same columns: by one statement, or a few where they are large."""
+        batch: list[Values] = []
+        size = 0
+        for raw in map(self._without_nothing, raws):
+            bytes_of_row = sum(len(value) for value in raw.values() if isinstance(value, str | bytes))
+            if batch and (size + bytes_of_row > LARGEST or raw.keys() != batch[0].keys()):
+                self._insert(batch)
+                batch, size = [], 0
+            batch.append(raw)
+            size += bytes_of_row
+        self._insert(batch)
+
+    def _without_nothing(self, raw: Values) -> Values:
+        """Null for a number that the server gives is no number at all."""
+        return {key: value for key, value in raw.items() if value is not None or key not in self._given_keys}
+
+    @property
+    def _given_keys(self) -> set[str]:
+        return {str(column.element.key) for column in self.table.key if _declared(column).given}
+
+    def _insert(self, raws: list[Values]) -> None:
+        if len(raws) > 1 and not raws[0]:
+            for raw in raws:
+                self._insert([raw])
+            return
+        missing = [column for column in self.table.key if column.element.key not in raws[0]]
+        statement = sa.insert(self.table.element).values([*raws] if len(raws) > 1 else raws[0])
+        connection = own(raw_of(self.connection))
+        if any(not _declared(column).given for column in missing):
+            if not connection.mariadb:
+                raise _key_needed(missing[0].column.name)
+            with self.connection.execute(statement.returning(*(column.shown for column in self.table.key))) as result:
+                self.keys += [self.key_of(raw) for raw in result.fetchall()]
+            self._whole()
+            return
+        with self.connection.execute(statement) as result:
+            if result.rowcount != len(raws):
+                raise not_done()
+            first = int(result.lastrowid)
+        self._whole()
+        for at, raw in enumerate(raws):
+            number = first + at * connection.step
+            self.keys.append(self.key_of([raw.get(str(part.element.key), number) for part in self.table.key]))
+
+    def update(self, row: Row, raw: Values) -> None:
+        """Changes a row that `targets` gave."""
+        self.keys.append(self._key_after(row, raw))
+        if not raw:
+            return
+        statement = sa.update(self.table.element).where(self.finder.condition(row.key)).values(raw)
+        with self.connection.execute(statement) as result:
+            if result.rowcount != 1:
+                raise not_done()
+        self._whole()
+
+    def _key_after(self, row: Row, raw: Values) -> Key:
+        parts: list[Scalar] = []
+        for column, part in zip(self.table.key, row.key, strict=True):
+            key = str(column.element.key)
+            parts.append(column.scalar(raw[key]) if key in raw else part)
+        return tuple(parts)
+
+    def _whole(self) -> None:
+        """Nothing of the values was cut off, which the server may note without refusing it."""
+        cut = own(raw_of(self.connection)).cut() & CUT
+        if cut:
+            raise meaning(min(cut))
+
+
+def _declared(column: SqlColumn) -> Declared:
+    assert isinstance(column, MysqlColumn)  # noqa: S101 - tables of this engine have no others
+    return column.declared
+
+
+def _key_needed(name: str) -> QueryFailed:
+    return QueryFailed(
+        Text(
+            f"The key column '{name}' must be given: the server does not tell what it would put there",
+            f"A coluna de chave '{name}' deve ser informada: o servidor não diz o valor que geraria",
+        ),
+        metadata={"column": name},
+    )
