@@ -6,16 +6,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
 import grpc
 
-from wuzapi_manager.v1 import branding_pb2_grpc, connection_pb2_grpc, record_pb2_grpc
+from wuzapi_manager.v1 import branding_pb2_grpc, connection_pb2_grpc, maintenance_pb2_grpc, record_pb2_grpc
 from wuzapi_manager_server.domain.connection import ConnectionType
 from wuzapi_manager_server.observe import Metrics, logger
 from wuzapi_manager_server.rpc.branding import BrandingServicer
 from wuzapi_manager_server.rpc.connections import ConnectionServicer
+from wuzapi_manager_server.rpc.maintenance import About, MaintenanceServicer
 from wuzapi_manager_server.rpc.pipeline import Audits, Identifies
 from wuzapi_manager_server.rpc.record_tables import RecordTables
 from wuzapi_manager_server.rpc.records import RecordServicer
@@ -28,13 +30,14 @@ from wuzapi_manager_server.services.audit import Audit
 from wuzapi_manager_server.services.branding import Brandings
 from wuzapi_manager_server.services.callers import Callers
 from wuzapi_manager_server.services.connections import Connections
+from wuzapi_manager_server.services.maintenance import Maintenance
 from wuzapi_manager_server.services.once import Once
 from wuzapi_manager_server.services.page_tokens import PageTokens
 from wuzapi_manager_server.services.records import Records
 from wuzapi_manager_server.services.relay import Relay
 from wuzapi_manager_server.services.sends import Sends
 from wuzapi_manager_server.services.sessions import Sessions
-from wuzapi_manager_server.settings import Settings
+from wuzapi_manager_server.settings import Settings, table
 from wuzapi_manager_server.sources.mysql import MysqlEngine
 from wuzapi_manager_server.sources.postgresql import PostgresqlEngine
 from wuzapi_manager_server.sources.registry import Engine, Sources
@@ -48,6 +51,7 @@ from wuzapi_manager_server.storage.connections import ConnectionStore
 from wuzapi_manager_server.storage.database import SQLITE_VERSION, Database
 from wuzapi_manager_server.storage.idempotency import KEPT as REQUESTS_KEPT
 from wuzapi_manager_server.storage.idempotency import IdempotencyStore
+from wuzapi_manager_server.storage.metadata import MetadataStore
 from wuzapi_manager_server.storage.models import now_utc
 from wuzapi_manager_server.storage.pragmas import Pragmas
 from wuzapi_manager_server.storage.secret_keys import KEYS_FILE, TOKEN_FILE, load_admin_token, open_box
@@ -210,13 +214,18 @@ def _services(
         default_page=settings.default_records_limit,
         largest_page=settings.max_records_per_request,
     )
+    maintenance = MaintenanceServicer(
+        Maintenance(database, MetadataStore(database, now_utc), audits), _about(settings), tokens, page_bytes
+    )
     add_connections = partial(connection_pb2_grpc.add_ConnectionServiceServicer_to_server, connections)
     add_branding = partial(branding_pb2_grpc.add_BrandingServiceServicer_to_server, brandings)
     add_records = partial(record_pb2_grpc.add_RecordServiceServicer_to_server, records)
+    add_maintenance = partial(maintenance_pb2_grpc.add_MaintenanceServiceServicer_to_server, maintenance)
     return [
         Service("wuzapi_manager.v1.ConnectionService", add_connections),
         Service("wuzapi_manager.v1.BrandingService", add_branding),
         Service("wuzapi_manager.v1.RecordService", add_records),
+        Service("wuzapi_manager.v1.MaintenanceService", add_maintenance),
     ]
 
 
@@ -250,3 +259,8 @@ def _relay_service(settings: Settings, relay: Relay, sends: Sends, once: Once, t
         answer_bytes=answer_bytes,
     )
     return Service("wuzapi_manager.v1.RelayService", servicer.add)
+
+
+def _about(settings: Settings) -> About:
+    shown = [(row.variable, row.value, row.origin) for row in table(settings)]
+    return About(version("wuzapi-manager"), SQLITE_VERSION, now_utc, shown)

@@ -15,7 +15,13 @@ from google.rpc.error_details_pb2 import (  # type: ignore[import-untyped]  # sh
 )
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # ships stubs, but no py.typed
 
-from wuzapi_manager.v1 import branding_pb2_grpc, connection_pb2_grpc, record_pb2_grpc, relay_pb2_grpc
+from wuzapi_manager.v1 import (
+    branding_pb2_grpc,
+    connection_pb2_grpc,
+    maintenance_pb2_grpc,
+    record_pb2_grpc,
+    relay_pb2_grpc,
+)
 
 SECONDS = 30.0
 TRAILER = "grpc-status-details-bin"
@@ -76,6 +82,7 @@ class Caller:
         as_caller = grpc.intercept_channel(channel, _As({"accept-language": "en", **metadata}))
         self.branding = branding_pb2_grpc.BrandingServiceStub(as_caller)
         self.connections = connection_pb2_grpc.ConnectionServiceStub(as_caller)
+        self.maintenance = maintenance_pb2_grpc.MaintenanceServiceStub(as_caller)
         self.records = record_pb2_grpc.RecordServiceStub(as_caller)
         self.relay = relay_pb2_grpc.RelayServiceStub(as_caller)
 

@@ -19,6 +19,7 @@ class Access(Enum):
 _SERVICES: Mapping[str, Access] = {
     "wuzapi_manager.v1.BrandingService": Access.ADMIN,
     "wuzapi_manager.v1.ConnectionService": Access.ADMIN,
+    "wuzapi_manager.v1.MaintenanceService": Access.ADMIN,
     "wuzapi_manager.v1.RecordService": Access.USER_OR_ADMIN,
     "wuzapi_manager.v1.RelayService": Access.USER,
 }

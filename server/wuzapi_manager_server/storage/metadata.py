@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from peewee import fn
+
 from wuzapi_manager_server.storage.database import Database
 from wuzapi_manager_server.storage.models import Clock, SystemMetadata, moment_of, moment_text
 
@@ -32,9 +34,11 @@ class MetadataStore:
         found = self._database.fetch(_M.select().where(_M.key == key))
         return _metadata(found[0]) if found else None
 
-    def page(self, after_key: str, limit: int) -> list[Metadata]:
-        """Values in the order of their keys, behind `after_key` (empty starts)."""
+    def page(self, after_key: str, limit: int, prefix: str = "") -> list[Metadata]:
+        """Values in the order of their keys, behind `after_key` (empty starts), whose keys begin with `prefix`."""
         query = _M.select().where(_M.key > after_key).order_by(_M.key).limit(limit)
+        if prefix:
+            query = query.where(fn.SUBSTR(_M.key, 1, len(prefix)) == prefix)
         return [_metadata(row) for row in self._database.fetch(query)]
 
     def set(self, key: str, value: str) -> Metadata:

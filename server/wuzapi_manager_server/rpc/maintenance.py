@@ -1,0 +1,181 @@
+"""MaintenanceService."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from enum import Enum
+
+from google.protobuf.duration_pb2 import Duration
+from grpc.aio import ServicerContext
+
+from wuzapi_manager.v1 import maintenance_pb2 as pb
+from wuzapi_manager.v1 import maintenance_pb2_grpc
+from wuzapi_manager_server.domain.deadline import timed_out
+from wuzapi_manager_server.domain.maintenance import Stats, is_own_key, key_problem, value_problem
+from wuzapi_manager_server.errors import Text, Violation
+from wuzapi_manager_server.rpc.call import current
+from wuzapi_manager_server.rpc.convert_common import choice_from, timestamp_to
+from wuzapi_manager_server.rpc.requests import Problems, binding, required
+from wuzapi_manager_server.services.maintenance import Maintenance
+from wuzapi_manager_server.services.page_tokens import PageTokens, page_size
+from wuzapi_manager_server.storage.metadata import Metadata
+
+_DEFAULT_PAGE, _LARGEST_PAGE = 50, 500
+_LONGEST_PREFIX = 100
+Context = ServicerContext[object, object]
+
+
+class Depth(Enum):
+    """How deep a check looks. Names are those of the protos without prefix."""
+
+    QUICK = "QUICK"
+    FULL = "FULL"
+
+
+class About:
+    """What GetServerInfo tells and nothing else knows. A setting is its name, value and origin."""
+
+    def __init__(
+        self, version: str, sqlite_version: str, clock: Callable[[], datetime], settings: Sequence[tuple[str, str, str]]
+    ) -> None:
+        self.version = version
+        self.sqlite_version = sqlite_version
+        self.settings = settings
+        self.start_time = clock()
+        self._began = time.monotonic()
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._began
+
+
+class MaintenanceServicer(maintenance_pb2_grpc.MaintenanceServiceServicer):
+    """Answers MaintenanceService. `page_bytes` bounds an answer's size."""
+
+    def __init__(self, maintenance: Maintenance, about: About, tokens: PageTokens, page_bytes: int) -> None:
+        self._maintenance = maintenance
+        self._about = about
+        self._tokens = tokens
+        self._page_bytes = page_bytes
+
+    async def GetServerInfo(self, request: pb.GetServerInfoRequest, context: Context) -> pb.GetServerInfoResponse:
+        """See the proto."""
+        about = self._about
+        return pb.GetServerInfoResponse(
+            version=about.version,
+            python_version=sys.version.partition(" ")[0],
+            sqlite_version=about.sqlite_version,
+            schema_version=self._maintenance.schema_version,
+            start_time=timestamp_to(about.start_time),
+            uptime=duration_to(about.uptime),
+            settings=[
+                pb.ServerSetting(name=name, value=value, origin=origin) for name, value, origin in about.settings
+            ],
+        )
+
+    async def GetStats(self, request: pb.GetStatsRequest, context: Context) -> pb.GetStatsResponse:
+        """See the proto."""
+        return _stats_to(await self._maintenance.stats(), self._about.sqlite_version)
+
+    async def CheckIntegrity(self, request: pb.CheckIntegrityRequest, context: Context) -> pb.CheckIntegrityResponse:
+        """See the proto."""
+        problems = Problems()
+        depth = choice_from(request.depth, pb.CheckDepth.DESCRIPTOR, Depth, "depth", problems.violations)
+        problems.settle()
+        full = depth is Depth.FULL
+        try:
+            checked = await self._maintenance.check(full=full, deadline=current().deadline)
+        except TimeoutError:
+            raise timed_out() from None
+        return pb.CheckIntegrityResponse(
+            ok=not checked.problems,
+            problems=checked.problems,
+            depth=pb.CHECK_DEPTH_FULL if full else pb.CHECK_DEPTH_QUICK,
+            duration=duration_to(checked.seconds),
+        )
+
+    async def GetMetadata(self, request: pb.GetMetadataRequest, context: Context) -> pb.GetMetadataResponse:
+        """See the proto."""
+        required(key=request.key)
+        return pb.GetMetadataResponse(entry=_entry_to(self._maintenance.get(request.key)))
+
+    async def SetMetadata(self, request: pb.SetMetadataRequest, context: Context) -> pb.SetMetadataResponse:
+        """See the proto."""
+        problems = Problems()
+        problems.violations.extend(filter(None, (key_problem(request.key), value_problem(request.value))))
+        problems.settle()
+        return pb.SetMetadataResponse(entry=_entry_to(await self._maintenance.set(request.key, request.value)))
+
+    async def ListMetadata(self, request: pb.ListMetadataRequest, context: Context) -> pb.ListMetadataResponse:
+        """See the proto."""
+        problems = Problems()
+        bound = binding(current().caller, request, "page_size", "page_token")
+        size = problems.attempt(lambda: page_size(request.page_size, _DEFAULT_PAGE, _LARGEST_PAGE), 1)
+        place = problems.attempt(lambda: self._tokens.take(request.page_token, bound), ())
+        if len(request.prefix) > _LONGEST_PREFIX:
+            text = Text(f"must not have more than {_LONGEST_PREFIX} characters", "Prefixo longo demais")
+            problems.violations.append(Violation("prefix", text))
+        problems.settle()
+        after = str(place[0]) if place else ""
+        response = pb.ListMetadataResponse()
+        total = 0
+        for found in self._maintenance.page(request.prefix, after, size + 1):
+            message = _entry_to(found)
+            total += message.ByteSize()
+            if response.entries and (len(response.entries) == size or total > self._page_bytes):
+                response.next_page_token = self._tokens.give((response.entries[-1].key,), bound)
+                break
+            response.entries.append(message)
+        return response
+
+    async def DeleteMetadata(self, request: pb.DeleteMetadataRequest, context: Context) -> pb.DeleteMetadataResponse:
+        """See the proto."""
+        required(key=request.key)
+        await self._maintenance.delete(request.key)
+        return pb.DeleteMetadataResponse()
+
+
+def duration_to(seconds: float) -> Duration:
+    """Seconds as a message."""
+    duration = Duration()
+    duration.FromNanoseconds(round(seconds * 1_000_000_000))
+    return duration
+
+
+def _entry_to(metadata: Metadata) -> pb.MetadataEntry:
+    return pb.MetadataEntry(
+        key=metadata.key,
+        value=metadata.value,
+        read_only=is_own_key(metadata.key),
+        create_time=timestamp_to(metadata.create_time),
+        update_time=timestamp_to(metadata.update_time),
+    )
+
+
+def _stats_to(stats: Stats, sqlite_version: str) -> pb.GetStatsResponse:
+    file = stats.file
+    return pb.GetStatsResponse(
+        connection_count=sum(stats.connections.values()),
+        connection_counts=[
+            pb.ConnectionCount(type=kind, status=status, count=count)
+            for (kind, status), count in sorted(stats.connections.items())
+        ],
+        deleted_connection_count=stats.deleted,
+        assignment_count=stats.assignments,
+        branding_revision_count=stats.branding_revisions,
+        metadata_count=stats.metadata,
+        audit_event_count=stats.audit_events,
+        remembered_request_count=stats.remembered_requests,
+        file=pb.DatabaseFile(
+            size_bytes=file.size,
+            wal_size_bytes=file.wal_size,
+            used_bytes=(file.pages - file.free_pages) * file.page_size,
+            free_bytes=file.free_pages * file.page_size,
+            page_size_bytes=file.page_size,
+            update_time=timestamp_to(file.update_time),
+        ),
+        pragmas=stats.pragmas,
+        sqlite_version=sqlite_version,
+    )

@@ -1,0 +1,53 @@
+"""Looks for damage in a database file, on a connection of its own that only reads."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import apsw
+
+from wuzapi_manager_server.storage import faults
+
+MOST_PROBLEMS = 100
+_STEPS = 20_000  # of SQLite's virtual machine between two looks at the clock: some milliseconds
+
+
+def problems_of(path: Path, *, full: bool, until: float | None = None) -> tuple[str, ...]:
+    """What is wrong with a database, at most 100 sentences; none when all is well.
+
+    Quick looks at the structure of every page; full also compares every index with its table and follows every
+    reference. TimeoutError when the monotonic moment `until` passes meanwhile. DatabaseError where the file cannot be
+    read at all.
+    """
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            connection.execute("PRAGMA query_only = 1")
+            connection.set_busy_timeout(5_000)
+            if until is not None:
+                connection.set_progress_handler(_after(until), _STEPS)
+            return _problems(connection, full=full)
+        finally:
+            connection.close()
+    except apsw.InterruptError:
+        raise TimeoutError from None
+    except (apsw.CorruptError, apsw.NotADBError):
+        return ("the file is damaged so that it cannot be read to its end",)
+    except apsw.Error as error:
+        raise faults.translated(error) from error
+
+
+def _problems(connection: apsw.Connection, *, full: bool) -> tuple[str, ...]:
+    check = "integrity_check" if full else "quick_check"
+    found = [str(row[0]) for row in connection.execute(f"PRAGMA {check}({MOST_PROBLEMS})")]
+    problems = [] if found == ["ok"] else found
+    if full:
+        for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check"):
+            problems.append(f"row {row} of {table} refers to a missing row of {parent}")
+            if len(problems) >= MOST_PROBLEMS:
+                break
+    return tuple(problems[:MOST_PROBLEMS])
+
+
+def _after(until: float) -> Callable[[], bool]:
+    return lambda: time.monotonic() > until

@@ -1,0 +1,167 @@
+"""MaintenanceService over the wire: what operators can look at, and the values by key."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+import pytest
+from grpc import StatusCode
+
+from tests.contract.calls import refused
+from tests.contract.server import ADMIN_TOKEN, World, world_in
+from tests.e2e.samples import create
+from wuzapi_manager.v1 import maintenance_pb2 as pb
+from wuzapi_manager_server.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world_in(tmp_path_factory.mktemp("maintenance")) as made:
+        yield made
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[World]:
+    with world_in(tmp_path) as made:
+        yield made
+
+
+def test_only_the_administrator_is_answered(world: World) -> None:
+    """Without a token UNAUTHENTICATED, to a user PERMISSION_DENIED, at every RPC that a single message asks."""
+    user = world.user("token-of-ana")
+    service = pb.DESCRIPTOR.services_by_name["MaintenanceService"]
+    for method in service.methods:
+        if method.client_streaming:
+            continue
+        for caller, code in ((world.public, StatusCode.UNAUTHENTICATED), (user, StatusCode.PERMISSION_DENIED)):
+            with refused(code):
+                answer = getattr(caller.maintenance, method.name)(getattr(pb, method.input_type.name)())
+                if method.server_streaming:
+                    list(answer)
+
+
+def test_server_info_tells_versions_and_settings_without_secrets(world: World) -> None:
+    """Every setting with its value and origin; the administrator's token as stars."""
+    info = world.admin.maintenance.GetServerInfo(pb.GetServerInfoRequest())
+    assert (info.version, info.schema_version) > ("", 0)
+    assert info.sqlite_version == apsw.sqlite_lib_version()
+    assert info.uptime.ToNanoseconds() > 0
+    settings = {each.name: (each.value, each.origin) for each in info.settings}
+    assert set(settings) == {name.upper() for name in Settings.model_fields}
+    assert settings["GRPC_PORT"] == ("0", "environment")
+    assert settings["WUZAPI_ADMIN_TOKEN"] == ("***", "environment")
+    assert settings["LOG_LEVEL"] == ("info", "default")
+    assert ADMIN_TOKEN not in str(info)
+
+
+def test_stats_count_what_is_there(fresh: World) -> None:
+    """Connections by type and status, deleted ones, metadata, the audit log, the files and the pragmas."""
+    create(fresh)
+    create(fresh)
+    fresh.admin.maintenance.SetMetadata(pb.SetMetadataRequest(key="a", value="b"))
+    stats = fresh.admin.maintenance.GetStats(pb.GetStatsRequest())
+    counts = {(each.type, each.status): each.count for each in stats.connection_counts}
+    assert stats.connection_count == sum(counts.values()) == 2
+    assert {kind for kind, _ in counts} == {"SQLITE"}
+    assert (stats.deleted_connection_count, stats.metadata_count) == (0, 1)
+    assert stats.audit_event_count >= 3
+    file = stats.file
+    assert file.wal_size_bytes > 0
+    assert (file.used_bytes + file.free_bytes) % file.page_size_bytes == 0
+    assert stats.pragmas["journal_mode"] == "wal"
+    assert stats.pragmas["foreign_keys"] == "1"
+
+
+@pytest.mark.parametrize("depth", [pb.CHECK_DEPTH_UNSPECIFIED, pb.CHECK_DEPTH_QUICK, pb.CHECK_DEPTH_FULL])
+def test_a_sound_database_passes_its_checks(world: World, depth: "pb.CheckDepth.ValueType") -> None:
+    """Nothing is found, whatever the depth, and the answer tells which it was."""
+    create(world)
+    checked = world.admin.maintenance.CheckIntegrity(pb.CheckIntegrityRequest(depth=depth))
+    assert (checked.ok, list(checked.problems)) == (True, [])
+    assert checked.depth == (depth or pb.CHECK_DEPTH_QUICK)
+
+
+def test_a_full_check_finds_a_changed_audit_log_and_a_dangling_reference(fresh: World) -> None:
+    """What a quick check cannot see is named by a full one."""
+    create(fresh)
+    create(fresh)
+    with closing(sqlite3.connect(fresh.database, isolation_level=None)) as database:
+        database.execute("UPDATE audit_events SET actor = 'user' WHERE id = 1")
+    assert fresh.admin.maintenance.CheckIntegrity(pb.CheckIntegrityRequest()).ok
+    checked = fresh.admin.maintenance.CheckIntegrity(pb.CheckIntegrityRequest(depth=pb.CHECK_DEPTH_FULL))
+    assert not checked.ok
+    assert "audit entry 1 was changed" in checked.problems
+    with closing(sqlite3.connect(fresh.database, isolation_level=None)) as database:
+        database.execute("INSERT INTO connection_assignments VALUES (99, x'00', 's', 0)")
+    checked = fresh.admin.maintenance.CheckIntegrity(pb.CheckIntegrityRequest(depth=pb.CHECK_DEPTH_FULL))
+    assert any("refers to a missing row" in problem for problem in checked.problems)
+
+
+def test_an_unknown_depth_is_refused(world: World) -> None:
+    """A number that is no depth is a bad field."""
+    with refused(StatusCode.INVALID_ARGUMENT) as refusal:
+        world.admin.maintenance.CheckIntegrity(pb.CheckIntegrityRequest(depth=9))  # type: ignore[arg-type]  # the point
+    assert list(refusal.violations) == ["depth"]
+
+
+def test_metadata_is_set_read_listed_and_deleted(world: World) -> None:
+    """A value by key through its whole life; pages are in the order of keys, and prefixes select."""
+    calls = world.admin.maintenance
+    for number in range(5):
+        calls.SetMetadata(pb.SetMetadataRequest(key=f"app.{number}", value=f"v{number}"))
+    calls.SetMetadata(pb.SetMetadataRequest(key="zzz", value=""))
+    first = calls.GetMetadata(pb.GetMetadataRequest(key="app.3")).entry
+    assert (first.value, first.read_only) == ("v3", False)
+    again = calls.SetMetadata(pb.SetMetadataRequest(key="app.3", value="new")).entry
+    assert again.create_time == first.create_time
+    assert again.update_time.ToNanoseconds() > first.update_time.ToNanoseconds()
+    keys, token = [], ""
+    while True:
+        page = calls.ListMetadata(pb.ListMetadataRequest(prefix="app.", page_size=2, page_token=token))
+        keys += [entry.key for entry in page.entries]
+        token = page.next_page_token
+        if not token:
+            break
+    assert keys == [f"app.{number}" for number in range(5)]
+    calls.DeleteMetadata(pb.DeleteMetadataRequest(key="app.3"))
+    with refused(StatusCode.NOT_FOUND):
+        calls.GetMetadata(pb.GetMetadataRequest(key="app.3"))
+    with refused(StatusCode.NOT_FOUND):
+        calls.DeleteMetadata(pb.DeleteMetadataRequest(key="app.3"))
+
+
+def test_the_system_s_own_keys_are_read_only(world: World) -> None:
+    """They are shown as such, and neither set nor deleted."""
+    with closing(sqlite3.connect(world.database, isolation_level=None)) as database:
+        database.execute(
+            "INSERT INTO system_metadata VALUES"
+            " ('system.x', '1', '2026-01-01T00:00:00.000000Z', '2026-01-01T00:00:00.000000Z')"
+        )
+    calls = world.admin.maintenance
+    listed = calls.ListMetadata(pb.ListMetadataRequest(prefix="system.")).entries
+    assert [entry.read_only for entry in listed] == [True]
+    with refused(StatusCode.PERMISSION_DENIED):
+        calls.SetMetadata(pb.SetMetadataRequest(key="system.x", value="2"))
+    with refused(StatusCode.PERMISSION_DENIED):
+        calls.DeleteMetadata(pb.DeleteMetadataRequest(key="system.x"))
+    assert calls.GetMetadata(pb.GetMetadataRequest(key="system.x")).entry.value == "1"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "fields"),
+    [("", "", ["key"]), ("a b", "", ["key"]), ("ã", "", ["key"]), ("a" * 101, "x" * 65537, ["key", "value"])],
+)
+def test_bad_keys_and_values_are_refused(world: World, key: str, value: str, fields: list[str]) -> None:
+    """Every bad field is told at once."""
+    with refused(StatusCode.INVALID_ARGUMENT) as refusal:
+        world.admin.maintenance.SetMetadata(pb.SetMetadataRequest(key=key, value=value))
+    assert list(refusal.violations) == fields
+
+
+def test_lists_refuse_what_is_no_page(world: World) -> None:
+    """A negative size, a made-up token and a long prefix are named together."""
+    with refused(StatusCode.INVALID_ARGUMENT) as refusal:
+        world.admin.maintenance.ListMetadata(pb.ListMetadataRequest(page_size=-1, page_token="x", prefix="p" * 101))
+    assert list(refusal.violations) == ["page_size", "page_token", "prefix"]
