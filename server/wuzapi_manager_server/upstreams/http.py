@@ -6,7 +6,6 @@ import ssl
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -23,9 +22,10 @@ __all__ = ["HttpAnswer", "HttpUpstream", "Late", "Stage", "TooLarge", "Unavailab
 
 _ANYWHERE = ("0.0.0.0/0", "::/0")
 _IDLE_SECONDS = 4.0  # Node, which NocoDB runs on, closes after 5: a request must not meet a connection that just closed
-_PATH = re.compile(r"/(?!/)[^\s?#\\]*")
+_PATH = re.compile(r"/(?!/)[^\s?#\\\x00-\x1f\x7f]*")
 _ATTEMPTS = 3
 _ASKS_TO_WAIT = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+_HEADERS = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "wuzapi-manager"}
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -47,7 +47,7 @@ class HttpUpstream:
     that the operator set. `tls` replaces the certificates that are trusted (public ones, or those of SSL_CERT_FILE).
 
     Redirects are answers and never followed, proxies of the environment not used, cookies not kept, and answers are
-    asked for without compression.
+    asked for without compression. (So httpx's own client is left out: it reads where a redirect leads, and logs URLs.)
     """
 
     def __init__(
@@ -64,16 +64,8 @@ class HttpUpstream:
         self._timeout = timeout
         self._answer_bytes = answer_bytes
         self._connections = Connections(guard or AddressGuard(_ANYWHERE), tls, idle)
-        self._client = httpx.AsyncClient(
-            base_url=base_url,
-            headers={"accept": "application/json", "accept-encoding": "identity", "user-agent": "wuzapi-manager"},
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-            follow_redirects=False,
-            trust_env=False,
-            timeout=None,  # noqa: S113 - asyncio.timeout bounds each call as a whole, which httpx cannot
-            transport=self._connections,
-        )
-        self._host = host_of(str(self._client.base_url.copy_with(raw_path=b"/")), in_flight)
+        self._base = base_url.rstrip("/")
+        self._host = host_of(str(httpx.URL(base_url).copy_with(raw_path=b"/")), in_flight)
 
     async def send(
         self,
@@ -93,7 +85,7 @@ class HttpUpstream:
         only where nothing of it had left, on a connection that had been closed meanwhile.
 
         Raises Unreachable, Late, Unavailable, TooLarge, or the guard's PermissionDenied. ValueError for a path that
-        could lead elsewhere, or a header that is none.
+        could lead elsewhere, a URL above 64 KiB, or a header that is none.
         """
         if not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
             raise ValueError(
@@ -102,7 +94,13 @@ class HttpUpstream:
         left = min(deadline.remaining(), self._timeout)
         if left <= 0:
             raise Late(sent=False)
-        request = self._client.build_request(method, path, params=list(params) or None, headers=headers, content=body)
+        sent_headers = httpx.Headers(_HEADERS)
+        sent_headers.update(headers)
+        try:
+            url = httpx.URL(self._base + path)
+            request = httpx.Request(method, url, params=list(params) or None, headers=sent_headers, content=body)
+        except httpx.InvalidURL:
+            raise ValueError("a URL that is too long") from None
         until = Deadline.after(left)
         progress = Progress()
         self._host.earn()
@@ -155,7 +153,7 @@ class HttpUpstream:
             return answer
 
     async def _answer(self, request: httpx.Request) -> HttpAnswer:
-        response = await self._client.send(request, stream=True)
+        response = await self._connections.handle_async_request(request)
         try:
             body = bytearray()
             async for piece in response.aiter_raw():

@@ -1,6 +1,7 @@
 """What an outgoing call sends, what it gives back, and what it never does."""
 
 import asyncio
+import logging
 import socket
 
 import pytest
@@ -42,7 +43,7 @@ async def test_a_request_goes_out_as_it_was_given(server: Script, upstream_of: O
     "path",
     [
         *("", "rows", "//evil.example/x", "http://evil.example", "/a/../admin", "/..", "/./a", "/a?b=c", "/a#b"),
-        *("/a b", "/a\\b", "/a\r\nx: y", "/a\n"),
+        *("/a b", "/a\\b", "/a\r\nx: y", "/a\n", "/\x01", "/\x7f"),
     ],
 )
 async def test_a_path_leads_nowhere_else(server: Script, upstream_of: Open, path: str) -> None:
@@ -69,6 +70,32 @@ async def test_every_status_is_an_answer(server: Script, upstream_of: Open, stat
     assert answer.headers["location"] == f"{server.url}/elsewhere"
     assert answer.headers["x-a"] == "1, 2"
     assert [request.path for request in server.requests] == ["/here"]
+
+
+@pytest.mark.parametrize("location", ["http://[::1", "\x01", "//", "ftp://x:99999999/", "x" * 70_000])
+async def test_where_a_redirect_leads_is_not_even_read(server: Script, upstream_of: Open, location: str) -> None:
+    """A Location that is no URL is an answer as any other."""
+    server.answers = [Answer(302, headers=(("Location", location),))]
+    answer = await upstream_of(server.url).send("GET", "/", soon(), again=True)
+    assert (answer.status, answer.headers["location"]) == (302, location)
+
+
+async def test_a_url_may_have_so_many_characters(server: Script, upstream_of: Open) -> None:
+    """64 KiB is not sent."""
+    for path, params in (("/" + "x" * 70_000, []), ("/", [("q", "x" * 70_000)])):
+        with pytest.raises(ValueError, match="long"):
+            await upstream_of(server.url).send("GET", path, soon(), params=params)
+    assert server.requests == []
+
+
+async def test_urls_are_not_logged(
+    server: Script, upstream_of: Open, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """They hold ids, filters and sometimes secrets."""
+    with caplog.at_level(logging.INFO):
+        await upstream_of(server.url).send("GET", "/secret", soon(), params=[("token", "secret")])
+    assert "secret" not in caplog.text
+    assert "secret" not in "".join(capfd.readouterr())
 
 
 async def test_cookies_and_proxies_are_not_used(
