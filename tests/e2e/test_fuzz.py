@@ -36,7 +36,7 @@ SECONDS = 10.0
 IN_FLIGHT = 32
 _SEED = int(os.environ.get("FUZZ_SEED") or SystemRandom().randrange(2**32))
 _MESSAGES = int(os.environ.get("FUZZ_MESSAGES") or 20_000)
-_ENOUGH = 20_000  # of so many calls some succeed at every RPC: a dozen at the one that is hardest to please
+_ENOUGH = 20_000  # of so many calls some succeed at every RPC: twenty or more at the one that is hardest to please
 _KEPT = 12  # connections that records are asked of; what changes connections is kept to others
 _LEARNED = {
     "etag": ("etag",),
