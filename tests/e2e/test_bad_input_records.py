@@ -143,11 +143,15 @@ def test_every_bad_field_is_told_at_once(desk: Desk) -> None:
                 fields=["x", "id", "y"],
                 search="x" * 1001,
                 format=9,  # type: ignore[arg-type]
-                filter=all_of(compared("x", pb.OP_EQ, 1), compared("whole", pb.OP_EQ, "x")),
+                filter=all_of(
+                    compared("x", pb.OP_EQ, 1), compared("whole", pb.OP_EQ, "x"), compared("", pb.OP_EQ), pb.Filter()
+                ),
             ),
             {
                 *("page_size", "page_token", "order_by", "fields[0]", "fields[2]", "search", "format"),
                 *("filter.and.filters[0].comparison.field", "filter.and.filters[1].comparison.value"),
+                *("filter.and.filters[2].comparison.field", "filter.and.filters[2].comparison.value"),
+                "filter.and.filters[3]",
             },
         ),
         (

@@ -21,15 +21,19 @@ MAX_DEPTH, MAX_NODES, MAX_LISTED = 16, 200, 1_000
 _NO_VALUE = (Op.IS_NULL, Op.IS_NOT_NULL)
 
 
-def filter_from(message: pb.Filter) -> Filter[Json]:
-    """A filter from its message. InvalidInput with every violation, at paths such as `filter.and.filters[0]`."""
+def filter_from(message: pb.Filter, violations: list[Violation]) -> Filter[Json] | None:
+    """A filter from its message; None where it is too large to be read.
+
+    What is wrong with it is added to `violations`, at paths such as `filter.and.filters[0]`; the parts that are whole
+    can be judged further.
+    """
     reading = _Reading()
     tree = reading.read(message, "filter", 1)
     if reading.nodes > MAX_NODES:
         text = Text(f"must have at most {MAX_NODES} nodes", f"O filtro deve ter no máximo {MAX_NODES} nós")
-        raise InvalidInput([Violation("filter", text)])
-    if reading.violations:
-        raise InvalidInput(reading.violations)
+        violations.append(Violation("filter", text))
+        return None
+    violations.extend(reading.violations)
     return tree
 
 

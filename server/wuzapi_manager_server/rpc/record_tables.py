@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 from wuzapi_manager.v1 import record_pb2 as pb
 from wuzapi_manager.v1.common_pb2 import Column
 from wuzapi_manager_server.domain.fields import Field, Fields
-from wuzapi_manager_server.errors import InvalidInput
+from wuzapi_manager_server.errors import InvalidInput, Violation
 from wuzapi_manager_server.rpc.call import current
 from wuzapi_manager_server.rpc.convert_common import field_to
 from wuzapi_manager_server.rpc.convert_records import filter_from
@@ -60,8 +60,12 @@ def where_of(
     table: OpenTable, request: pb.ListRecordsRequest | pb.CountRecordsRequest | pb.ExportRecordsRequest
 ) -> Where | None:
     """The condition that a request's filter and search are. InvalidInput with all that is wrong with both."""
+    found: list[Violation] = []
+    tree = filter_from(request.filter, found) if request.HasField("filter") else None
     problems = Problems()
-    tree = problems.attempt(lambda: filter_from(request.filter) if request.HasField("filter") else None, None)
     where = problems.attempt(lambda: table.fields.where(tree, request.search), None)
-    problems.settle()
+    told = {violation.field for violation in found}
+    violations = [*found, *(violation for violation in problems.violations if violation.field not in told)]
+    if violations:
+        raise InvalidInput(violations)
     return where
