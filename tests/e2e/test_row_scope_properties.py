@@ -14,9 +14,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.contract.calls import Caller
+from tests.contract.mysql_source import mysql_database
 from tests.contract.postgresql_source import postgresql_database
 from tests.contract.server import World, world_in
 from tests.e2e.row_scope_engine import Engine
+from tests.e2e.row_scope_mysql import MysqlEngine
 from tests.e2e.row_scope_people import PEOPLE, Person
 from tests.e2e.row_scope_postgresql import PostgresqlEngine
 from tests.e2e.row_scope_reads import gets, lists, reaches
@@ -25,7 +27,7 @@ from tests.e2e.row_scope_story import Story
 from tests.e2e.row_scope_writes import batches, creates, deletes, imports, updates
 
 LONG = "ROW_SCOPE_EXAMPLES" in os.environ
-EXAMPLES = int(os.environ.get("ROW_SCOPE_EXAMPLES", "75"))
+EXAMPLES = int(os.environ.get("ROW_SCOPE_EXAMPLES", "60"))
 STEPS = (lists, gets, creates, updates, deletes, batches, imports, reaches)
 
 
@@ -47,7 +49,13 @@ def _postgresql(_: World) -> Iterator[Engine]:
         yield engine
 
 
-_ENGINES = {"sqlite": _sqlite, "postgresql": _postgresql}
+@contextmanager
+def _mysql(_: World) -> Iterator[Engine]:
+    with mysql_database() as place, closing(MysqlEngine(place)) as engine:
+        yield engine
+
+
+_ENGINES = {"sqlite": _sqlite, "postgresql": _postgresql, "mysql": _mysql}
 
 
 @pytest.fixture(scope="module", params=_ENGINES)
