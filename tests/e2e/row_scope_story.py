@@ -140,10 +140,9 @@ class Story:
         tags = own.get(target.id, ())
         return (target._replace(tag=tags[0]) if len(tags) == 1 else target), own
 
-    @staticmethod
-    def junk(known: Sequence[Known]) -> list[str]:
+    def junk(self, known: Sequence[Known]) -> list[str]:
         """Ids that no row has, also not where the case of letters or spaces at the end are of no matter."""
-        used = {one.id.lower().rstrip(" ") for one in known}
+        used = {one.id.lower().rstrip(" ") for one in known} | ({""} if self.table.key == "padded" else set())
         return [junk for junk in _JUNK_IDS if junk.lower().rstrip(" ") not in used]
 
     def absent(self) -> tuple[grpc.StatusCode, ...]:
