@@ -1,6 +1,8 @@
 """Hosts that a connection may not name: refused when it is saved, changed or tried, in words for whoever gave them."""
 
+import socket
 from collections.abc import Iterator
+from ipaddress import ip_address
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -10,6 +12,7 @@ from tests.contract.calls import refused
 from tests.contract.server import World, world_in
 from tests.e2e.samples import connection_of
 from wuzapi_manager.v1 import connection_pb2 as pb
+from wuzapi_manager.v1 import record_pb2
 
 HOSTED = ("mysql", "postgresql", "nocodb", "airtable")
 
@@ -94,3 +97,27 @@ def test_a_connection_cannot_be_moved_to_a_refused_host(strict: World, kind: str
     with refused(StatusCode.PERMISSION_DENIED):
         rpc.UpdateConnection(pb.UpdateConnectionRequest(connection=moved, update_mask=FieldMask(paths=[path])))
     assert rpc.GetConnection(pb.GetConnectionRequest(id=made.id)).connection == made
+
+
+@pytest.mark.parametrize("kind", ["mysql", "postgresql"])
+def test_a_name_that_leads_to_a_refused_address_is_not_connected_to(strict: World, kind: str) -> None:
+    """It is saved, as names are not looked up then; every use is refused, and users do not learn the host."""
+    name = socket.gethostname()
+    try:
+        own = {str(address[4][0]) for address in socket.getaddrinfo(name, None)}
+    except OSError:
+        own = set()
+    if not own or any(ip_address(address).is_global for address in own):
+        pytest.skip("the name of this machine leads to no private address")
+    connection = at(kind, name)
+    user = strict.user(f"token-of-{kind}-0001")
+    connection.assigned_users.append(user.token)
+    made = strict.admin.connections.CreateConnection(pb.CreateConnectionRequest(connection=connection)).connection
+    steps = strict.admin.connections.TestConnection(pb.TestConnectionRequest(id=made.id)).steps
+    assert [(step.name, step.ok) for step in steps] == [("resolve", False)]
+    assert "ALLOWED_SOURCE_HOSTS" in steps[0].suggestion
+    for caller in (user, strict.admin):
+        with refused(StatusCode.PERMISSION_DENIED) as told:
+            caller.records.ListRecords(record_pb2.ListRecordsRequest(connection_id=made.id))
+        assert name not in told.message
+        assert not any(address in told.message for address in own)
