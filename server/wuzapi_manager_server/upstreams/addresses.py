@@ -1,25 +1,21 @@
 """Where a source may point: the guard against a service that is sent to its own network."""
 
 import asyncio
-import re
 import socket
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, ip_address
 
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.errors import ConnectionFailed, PermissionDenied, Text, TimedOut
-from wuzapi_manager_server.upstreams.address_kinds import Address, Kind, Network, carried, kind_of, plain
+from wuzapi_manager_server.upstreams.address_kinds import Address, Kind, carried, kind_of, plain
+from wuzapi_manager_server.upstreams.hosts import NoHost, read_host, read_rules
 
 Lookup = Callable[[str], Iterable[str]]
 """Gives the addresses of a name as texts. Blocks; OSError where there are none."""
 
 _LOOKUPS_AT_ONCE = 16
-_MAX_NAME = 253
-_MAPPED = IPv6Network("::ffff:0:0/96")
-_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
-_NUMERIC = re.compile(r"(\d+|0x[0-9a-f]*)")
 
 # What a name in ALLOWED_SOURCE_HOSTS vouches for. Whoever answers for the name must not reach more by it.
 _BY_NAME = frozenset({Kind.LOOPBACK, Kind.PRIVATE})
@@ -52,8 +48,8 @@ class AddressGuard:
     """
 
     def __init__(self, allowed: Sequence[str] = (), denied: Sequence[str] = (), *, lookup: Lookup = look_up) -> None:
-        self._allowed_names, self._allowed_networks = _entries(allowed)
-        self._denied_names, self._denied_networks = _entries(denied)
+        self._allowed_names, self._allowed_networks = read_rules(allowed)
+        self._denied_names, self._denied_networks = read_rules(denied)
         self._lookup = lookup
         self._free = asyncio.Semaphore(_LOOKUPS_AT_ONCE)
         self._pending: dict[str, asyncio.Task[list[str]]] = {}
@@ -65,8 +61,8 @@ class AddressGuard:
         parts, a zone) is refused, whatever it stands for: programs read it differently.
         """
         try:
-            name = _read(host)
-        except _NoHost as error:
+            name = read_host(host)
+        except NoHost as error:
             return error.text
         if not isinstance(name, str):
             refused = self._refused(name, named=False)
@@ -85,8 +81,8 @@ class AddressGuard:
         """
         del port  # an address is refused for every port
         try:
-            name = _read(host)
-        except _NoHost:
+            name = read_host(host)
+        except NoHost:
             raise _denied(Text("no usable host", "um host inválido")) from None
         if not isinstance(name, str):
             return [str(address) for address in self._checked([name], named=False)]
@@ -170,80 +166,6 @@ class AddressGuard:
 
             threading.Thread(target=work, name="look up a host", daemon=True).start()
             return await answer
-
-
-class _NoHost(ValueError):
-    """What was given is no host; `text` tells whoever gave it."""
-
-    def __init__(self, en: str, pt: str) -> None:
-        super().__init__(en)
-        self.text = Text(en, pt)
-
-
-def _entries(entries: Sequence[str]) -> tuple[frozenset[str], tuple[Network, ...]]:
-    names = set()
-    networks: list[Network] = []
-    for entry in entries:
-        if "%" in entry:  # Python takes the zone of a network and forgets it
-            raise _no_host(entry)
-        try:
-            networks.append(_as_judged(ip_network(entry.strip().strip("[]"), strict=False)))
-        except ValueError:
-            read = _read(entry)
-            if isinstance(read, str):
-                names.add(read)
-            else:
-                networks.append(ip_network(read))
-    return frozenset(names), tuple(networks)
-
-
-def _as_judged(network: Network) -> Network:
-    """The IPv4 network for one that is written as IPv6 (::ffff:10.0.0.0/104): addresses are judged so."""
-    if isinstance(network, IPv4Network) or not network.subnet_of(_MAPPED):
-        return network
-    return IPv4Network((int(network.network_address) & 0xFFFF_FFFF, network.prefixlen - _MAPPED.prefixlen))
-
-
-def _read(host: str) -> Address | str:
-    """The address, or the name in its one form."""
-    text = host.strip().lower()
-    if text.startswith("[") and text.endswith("]"):
-        text = text[1:-1]
-    if ":" in text:
-        return _read_ipv6(host, text)
-    if not text.isascii():
-        try:
-            text = text.encode("idna").decode("ascii").lower()
-        except UnicodeError:
-            raise _no_host(host) from None
-    name = text.removesuffix(".")
-    if _NUMERIC.fullmatch(name.rpartition(".")[2]):
-        try:
-            return IPv4Address(name)
-        except ValueError:
-            raise _NoHost(
-                f"The host '{host}' is not an address in its usual form; write four decimal numbers, as 192.0.2.1",
-                f"O host '{host}' não é um endereço na forma usual; escreva quatro números decimais, como 192.0.2.1",
-            ) from None
-    if len(name) > _MAX_NAME or not _NAME.fullmatch(name):
-        raise _no_host(host)
-    return name
-
-
-def _read_ipv6(host: str, text: str) -> Address:
-    try:
-        address = IPv6Address(text)
-    except ValueError:
-        raise _no_host(host) from None
-    if address.scope_id is not None:
-        raise _NoHost(
-            f"The host '{host}' names a zone, which a source cannot", f"O host '{host}' indica uma zona, não permitida"
-        )
-    return address
-
-
-def _no_host(host: str) -> _NoHost:
-    return _NoHost(f"'{host}' is neither a host name nor an address", f"'{host}' não é um nome de host nem um endereço")
 
 
 def _refusal(host: str, what: Text) -> Text:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import httpx
 
 from wuzapi_manager_server.domain.deadline import Deadline
+from wuzapi_manager_server.errors import PermissionDenied
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
 from wuzapi_manager_server.upstreams.http_faults import Late, Stage, TooLarge, Unavailable, Unreachable
 from wuzapi_manager_server.upstreams.http_host import host_of
@@ -41,10 +42,11 @@ class HttpUpstream:
     """The HTTP server at `base_url` (http or https, without query). Safe to use from many tasks of one event loop.
 
     `timeout` bounds every call as a whole, in seconds; an earlier deadline of the caller wins. At most `in_flight`
-    calls are open at once, eight times as many wait, each with a connection of its own; upstreams of the same host and
-    port share that, and the circuit breaker. An answer may have `answer_bytes`. Connections end after `idle` seconds
-    without a call: less than the upstream's own limit. `guard` says where `base_url` may lead: None is for addresses
-    that the operator set. `tls` replaces the certificates that are trusted (public ones, or those of SSL_CERT_FILE).
+    calls are open at once, each with a connection of its own, and eight times as many wait; upstreams of the same host
+    and port with the same `in_flight` share that, and the circuit breaker. An answer may have `answer_bytes`.
+    Connections end after `idle` seconds without a call: less than the upstream's own limit. `guard` says where
+    `base_url` may lead; None is for addresses that the operator set, and raises no PermissionDenied. `tls` replaces
+    the certificates that are trusted (public ones, or those of SSL_CERT_FILE).
 
     Redirects are answers and never followed, proxies of the environment not used, cookies not kept, and answers are
     asked for without compression. (So httpx's own client is left out: it reads where a redirect leads, and logs URLs.)
@@ -63,6 +65,7 @@ class HttpUpstream:
     ) -> None:
         self._timeout = timeout
         self._answer_bytes = answer_bytes
+        self._guarded = guard is not None
         self._connections = Connections(guard or AddressGuard(_ANYWHERE), tls, idle)
         self._base = base_url.rstrip("/")
         self._host = host_of(str(httpx.URL(base_url).copy_with(raw_path=b"/")), in_flight)
@@ -109,6 +112,10 @@ class HttpUpstream:
                 return await self._send(request, until, progress, again=again)
         except TimeoutError:
             raise Late(sent=progress.sent) from None
+        except PermissionDenied:
+            if self._guarded:
+                raise
+            raise Unreachable("resolve", sent=progress.sent) from None
 
     async def close(self) -> None:
         """Closes the connections. Calls under way end with Unreachable."""

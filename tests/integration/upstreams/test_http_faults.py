@@ -73,6 +73,14 @@ async def test_a_name_that_nobody_knows(upstream_of: Open) -> None:
     assert "shop" not in str(caught.value)
 
 
+@pytest.mark.parametrize("host", ["127.1", "2130706433", "169.254.169.254"])
+async def test_an_address_of_the_operator_is_no_matter_of_permission(upstream_of: Open, host: str) -> None:
+    """Without a guard nobody is told that a source may not point there: it just cannot be reached."""
+    with pytest.raises(Unreachable) as caught:
+        await upstream_of(f"http://{host}:1").send("GET", "/", soon())
+    assert (caught.value.stage, caught.value.sent) == ("resolve", False)
+
+
 async def test_a_resolver_that_hangs_is_late(upstream_of: Open) -> None:
     """Nothing was sent when the name was not found in time."""
     ended = asyncio.Event()
