@@ -9,7 +9,7 @@ LINT_CONFIG := protos/buf.json
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check fix proto lock bench release-image clean
+.PHONY: help setup run demo test test-servers check fix proto lock bench release-image clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ run: setup ## Start the server with the settings of the environment and .env
 
 demo: setup ## Start everything on scratch data, tour the API, leave nothing behind
 	@$(BIN)/python -m tests.demo
+
+test-servers: setup ## Install the servers that the tests need and that are missing: PostgreSQL, MariaDB, NocoDB
+	@$(BIN)/python -m tests.servers
 
 test: setup ## Run the tests, with branch coverage
 	@rm -f .coverage .coverage.*

@@ -11,6 +11,7 @@
     ├── ConnectionFailed    UNAVAILABLE          CONNECTION_FAILED (a source)
     ├── CredentialsRejected FAILED_PRECONDITION  CREDENTIALS_REJECTED (a source)
     ├── QueryFailed         FAILED_PRECONDITION, INVALID_ARGUMENT        QUERY_FAILED (a source)
+    ├── NocodbError         FAILED_PRECONDITION, UNAVAILABLE             NOCODB_ERROR
     ├── WuzapiError         INVALID_ARGUMENT, FAILED_PRECONDITION, UNIMPLEMENTED, UNAVAILABLE   WUZAPI_ERROR
     ├── WuzapiUnreachable   UNAVAILABLE          CONNECTION_ERROR
     ├── SendUnknown         UNAVAILABLE          SEND_UNKNOWN
@@ -183,6 +184,16 @@ class QueryFailed(ServiceError):
         suggestion: Text | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
+        super().__init__(text, suggestion=suggestion, metadata=metadata)
+        self.code = code
+
+
+class NocodbError(ServiceError):
+    """NocoDB answered an error of its own (UNAVAILABLE) or a redirect (FAILED_PRECONDITION)."""
+
+    reason = "NOCODB_ERROR"
+
+    def __init__(self, code: Code, text: Text, *, suggestion: Text, metadata: Mapping[str, str] | None = None) -> None:
         super().__init__(text, suggestion=suggestion, metadata=metadata)
         self.code = code
 

@@ -230,6 +230,7 @@ class Settings(BaseSettings):
         About("The administrator's token; made at first start when unset", "16 to 256 ASCII characters, no space"),
     ] = None
     request_timeout: Annotated[Seconds, About("The longest wait for WUZAPI", _SECONDS)] = 10.0
+    nocodb_timeout: Annotated[Seconds, About("The longest wait for an answer of NocoDB", _SECONDS)] = 15.0
     sql_timeout: Annotated[Seconds, About("The longest statement on an SQL source", _SECONDS)] = 15.0
     user_cache_ttl: Annotated[Seconds, About("How long a user found at WUZAPI is remembered", _SECONDS)] = 300.0
     max_records_per_request: Annotated[int, About("The largest page of records", "a number from 1 to 10000")] = Field(

@@ -39,6 +39,7 @@ from wuzapi_manager_server.services.sends import Sends
 from wuzapi_manager_server.services.sessions import Sessions
 from wuzapi_manager_server.settings import Settings, table
 from wuzapi_manager_server.sources.mysql import MysqlEngine
+from wuzapi_manager_server.sources.nocodb import NocodbEngine
 from wuzapi_manager_server.sources.postgresql import PostgresqlEngine
 from wuzapi_manager_server.sources.registry import Engine, Sources
 from wuzapi_manager_server.sources.sql_pool import Limits
@@ -181,6 +182,7 @@ def _engines(settings: Settings, pool: Executor, guard: AddressGuard) -> dict[Co
         ConnectionType.SQLITE: SqliteEngine(sqlite_folder(settings, pool)),
         ConnectionType.MYSQL: MysqlEngine(guard, pool, limits),
         ConnectionType.POSTGRESQL: PostgresqlEngine(guard, pool, limits),
+        ConnectionType.NOCODB: NocodbEngine(guard, settings.nocodb_timeout),
     }
 
 

@@ -6,10 +6,12 @@ from contextlib import closing, contextmanager
 import pytest
 
 from tests.contract.mysql_source import MysqlUnderTest, mysql_database
+from tests.contract.nocodb_source import NocodbUnderTest
 from tests.contract.postgresql_source import PostgresqlUnderTest, postgresql_database
 from tests.contract.server import World, world_in
 from tests.contract.sources import SourceUnderTest
 from tests.contract.sqlite_source import SqliteUnderTest
+from tests.servers.nocodb_server import NocodbServer
 
 
 @pytest.fixture(scope="session")
@@ -19,27 +21,35 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @contextmanager
-def _sqlite(world: World) -> Iterator[SourceUnderTest]:
+def _sqlite(world: World, _: pytest.FixtureRequest) -> Iterator[SourceUnderTest]:
     yield SqliteUnderTest(world.sources)
 
 
 @contextmanager
-def _mysql(_: World) -> Iterator[SourceUnderTest]:
+def _mysql(_: World, __: pytest.FixtureRequest) -> Iterator[SourceUnderTest]:
     with mysql_database() as place, closing(MysqlUnderTest(place)) as source:
         yield source
 
 
 @contextmanager
-def _postgresql(_: World) -> Iterator[SourceUnderTest]:
+def _postgresql(_: World, __: pytest.FixtureRequest) -> Iterator[SourceUnderTest]:
     with postgresql_database() as place, closing(PostgresqlUnderTest(place)) as source:
         yield source
 
 
-_SOURCES = {"sqlite": _sqlite, "mysql": _mysql, "postgresql": _postgresql}
+@contextmanager
+def _nocodb(world: World, request: pytest.FixtureRequest) -> Iterator[SourceUnderTest]:
+    server = request.getfixturevalue("nocodb_server")
+    assert isinstance(server, NocodbServer)
+    with closing(NocodbUnderTest(server, world.sources)) as source:
+        yield source
+
+
+_SOURCES = {"sqlite": _sqlite, "mysql": _mysql, "postgresql": _postgresql, "nocodb": _nocodb}
 
 
 @pytest.fixture(scope="session", params=_SOURCES)
 def source(request: pytest.FixtureRequest, world: World) -> Iterator[SourceUnderTest]:
     """The source that the suite is run against. A new engine is one more class and one more name here."""
-    with _SOURCES[str(request.param)](world) as made:
+    with _SOURCES[str(request.param)](world, request) as made:
         yield made

@@ -1,7 +1,9 @@
 """What the contract suite asks of an engine: to make tables, to look into them, and to say what it can."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Protocol
 
 import pytest
@@ -42,7 +44,9 @@ class Can:
     `dirty_values`: any column may hold any value. `decimal_scale`: the digits behind the point that a DECIMAL column
     keeps and always shows, `decimal_nan`: it keeps NaN. `infinities`: a FLOAT column keeps them. `longest_key`: the
     most characters of a text in a key. `describes_late`: a column that was added is seen within a minute, or once the
-    connection is tested.
+    connection is tested. `chosen_keys`: a create may choose a key that the engine would give, and an update may change
+    it. `exact_numbers`: integers beyond 2^53 are kept. `old_dates`: years below 100 are. `max_text`: the characters
+    that a text may have. `keys_with_commas`: so may a part of a composite key.
     """
 
     types: frozenset[ColumnType]
@@ -53,6 +57,21 @@ class Can:
     infinities: bool = True
     longest_key: int | None = None
     describes_late: bool = False
+    chosen_keys: bool = True
+    exact_numbers: bool = True
+    old_dates: bool = True
+    max_text: int = 10_000_000
+    keys_with_commas: bool = True
+
+    def keeps(self, value: Value) -> bool:
+        """Whether the engine keeps a value of a type that it has."""
+        if isinstance(value, date) and value.year < 100:
+            return self.old_dates
+        if isinstance(value, float) and math.isinf(value):
+            return self.infinities
+        if isinstance(value, int) and not -(2**53) < value < 2**53:
+            return self.exact_numbers
+        return not isinstance(value, str) or len(value) <= self.max_text
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -15,7 +15,7 @@ from tests.contract.sources import Can, MadeTable, Shape, Spec, Value
 from wuzapi_manager.v1 import connection_pb2 as connections
 from wuzapi_manager_server.domain.table import ColumnType
 
-_DECLARED = {
+DECLARED = {
     ColumnType.BOOLEAN: "BOOLEAN",
     ColumnType.INTEGER: "INTEGER",
     ColumnType.DECIMAL: "DECIMAL(20, 6)",
@@ -34,7 +34,7 @@ _DECLARED = {
 class SqliteUnderTest:
     """Each table in a file of its own."""
 
-    can: ClassVar = Can(types=frozenset(_DECLARED), dirty_values=True)
+    can: ClassVar = Can(types=frozenset(DECLARED), dirty_values=True)
     _numbers = count(1)
 
     def __init__(self, folder: Path) -> None:
@@ -49,7 +49,7 @@ class SqliteUnderTest:
         table = MadeTable(base, shape, file)
         with closing(sqlite3.connect(file)) as database, database:
             database.execute("PRAGMA journal_mode=WAL")
-            database.execute(_create(base, shape.columns))
+            database.execute(create_table(base, shape.columns))
         self.add(table, rows)
         if shape.view:
             self.run(table, f"CREATE VIEW {quoted(name)} AS SELECT * FROM {{t}}")
@@ -66,7 +66,7 @@ class SqliteUnderTest:
         marks = ", ".join("?" * len(table.shape.columns))
         with self._open(table) as database, database:
             database.executemany(
-                f"INSERT INTO {quoted(table.name)} VALUES ({marks})", [[_raw(value) for value in row] for row in rows]
+                f"INSERT INTO {quoted(table.name)} VALUES ({marks})", [[raw(value) for value in row] for row in rows]
             )
 
     def rows(self, table: MadeTable) -> list[tuple[Value, ...]]:
@@ -90,11 +90,12 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _create(name: str, columns: Sequence[Spec]) -> str:
+def create_table(name: str, columns: Sequence[Spec], types: Mapping[ColumnType, str] = DECLARED) -> str:
+    """The statement that makes a table."""
     parts = []
     keys = [quoted(column.name) for column in columns if column.key]
     for column in columns:
-        declared = f"{quoted(column.name)} {_DECLARED[column.type]}"
+        declared = f"{quoted(column.name)} {'INTEGER' if column.given else types[column.type]}"
         if column.given:
             declared += " PRIMARY KEY AUTOINCREMENT"
         if not column.nullable:
@@ -107,7 +108,8 @@ def _create(name: str, columns: Sequence[Spec]) -> str:
     return f"CREATE TABLE {quoted(name)} ({', '.join(parts)})"
 
 
-def _raw(value: Value) -> Value:
+def raw(value: Value) -> Value:
+    """A value as SQLite keeps it."""
     match value:
         case bool():
             return int(value)

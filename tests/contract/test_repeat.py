@@ -83,6 +83,8 @@ def test_without_an_id_each_call_is_its_own(
 
 def test_a_refused_call_frees_its_id(source: SourceUnderTest, table: MadeTable, desk: Desk) -> None:
     """A call that did nothing may come again under its id once the reason is gone."""
+    if not source.can.chosen_keys:
+        pytest.skip("a create cannot meet a row that is there")
     request_id = str(uuid4())
     source.add(table, [[1, desk.caller.token, "in the way", 0]])
     with refused(StatusCode.ALREADY_EXISTS):

@@ -71,7 +71,8 @@ def test_names_of_any_kind_work_everywhere(world: World, source: SourceUnderTest
 
 def test_a_composite_key_tells_its_rows_apart(world: World, source: SourceUnderTest, ana: Caller) -> None:
     """Records of a composite key have distinct ids, page in the key's order, and are found, changed and deleted."""
-    parts = list(itertools.product(["a", "b", "a,b", '"', "", "~", "é"], [-1, 0, 7]))
+    texts = ["a", "b", "a,b" if source.can.keys_with_commas else "a.b", '"', "", "~", "é"]
+    parts = list(itertools.product(texts, [-1, 0, 7]))
     shape = Shape(
         (
             Spec("t", nullable=False, key=True),

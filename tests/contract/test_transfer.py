@@ -153,9 +153,13 @@ def test_an_export_is_imported_again(
 ) -> None:
     """A file that was exported makes the same records elsewhere, wherever its bytes are cut on the way."""
     few = compared("age", pb.OP_LE, 120 if piece == 7 else MANY)
-    report = empty.take_in(full.export(kind, few), kind, piece=piece)
+    fields = [] if source.can.chosen_keys else ["name", "age"]
+    report = empty.take_in(full.export(kind, few, fields=fields), kind, piece=piece)
     assert (report.created_count, report.failed_count, report.stopped) == (full.count(few), 0, False)
-    assert empty.all(page_size=1000) == full.all(few, page_size=1000)
+    made, given = empty.all(page_size=1000), full.all(few, page_size=1000)
+    if fields:
+        made, given = ([{**one, "id": None} for one in each] for each in (made, given))
+    assert made == given
     assert {row[1] for row in source.rows(table)} == {empty.caller.token}
 
 
@@ -210,9 +214,14 @@ not json
 """
 
 
+def bad_lines(source: SourceUnderTest) -> bytes:
+    """The lines, as good ones and bad ones are for the engine."""
+    return BAD_LINES if source.can.chosen_keys else BAD_LINES.replace(b'"id": 7, ', b"", 1)
+
+
 def test_an_import_that_stops_keeps_what_came_before(source: SourceUnderTest, empty: Desk, table: MadeTable) -> None:
     """The first refused line ends it; the report names the line of the file and every bad field of it."""
-    report = empty.take_in(BAD_LINES)
+    report = empty.take_in(bad_lines(source))
     assert (report.created_count, report.failed_count, report.stopped) == (1, 1, True)
     assert [(error.line, error.field, error.reason) for error in report.errors] == [
         (3, "age", "VALIDATION_ERROR"),
@@ -224,12 +233,13 @@ def test_an_import_that_stops_keeps_what_came_before(source: SourceUnderTest, em
 
 def test_an_import_that_skips_goes_on(source: SourceUnderTest, empty: Desk, table: MadeTable) -> None:
     """Every refused line is reported by its number in the file, and the others are made."""
-    report = empty.take_in(BAD_LINES, skip=True)
+    report = empty.take_in(bad_lines(source), skip=True)
     assert (report.created_count, report.failed_count, report.stopped) == (2, 6, False)
     told = {(error.line, error.field) for error in report.errors}
-    assert told == {(3, "age"), (3, "nothing"), (4, ""), (5, ""), (6, ""), (8, "owner"), (9, "")}
+    key = "" if source.can.chosen_keys else "id"
+    assert told == {(3, "age"), (3, "nothing"), (4, ""), (5, ""), (6, key), (8, "owner"), (9, "")}
     taken = next(error for error in report.errors if error.line == 6)
-    assert taken.reason == "ALREADY_EXISTS"
+    assert taken.reason == ("ALREADY_EXISTS" if source.can.chosen_keys else "VALIDATION_ERROR")
     assert sorted(str(row[2]) for row in source.rows(table)) == ["one", "six"]
 
 
@@ -243,8 +253,8 @@ def test_errors_of_csv_name_the_first_line_of_a_record(source: SourceUnderTest, 
 
 def test_a_dry_run_reports_and_makes_nothing(source: SourceUnderTest, empty: Desk, table: MadeTable) -> None:
     """With validate_only the report says what would be, as far as that can be known, and nothing is made."""
-    report = empty.take_in(BAD_LINES, skip=True, validate_only=True)
-    assert (report.created_count, report.failed_count) == (3, 5)
+    report = empty.take_in(bad_lines(source), skip=True, validate_only=True)
+    assert (report.created_count, report.failed_count) == ((3, 5) if source.can.chosen_keys else (2, 6))
     assert source.rows(table) == []
 
 

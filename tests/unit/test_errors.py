@@ -93,6 +93,8 @@ def test_every_error_has_a_reason_and_a_code() -> None:
         "CONNECTION_FAILED",
         "CREDENTIALS_REJECTED",
         "QUERY_FAILED",
+        "NOCODB_ERROR",
+        "SEND_UNKNOWN",
         "WUZAPI_ERROR",
         "CONNECTION_ERROR",
         "TIMEOUT_ERROR",

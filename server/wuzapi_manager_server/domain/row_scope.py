@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from wuzapi_manager_server.domain.caller import Admin, Caller, User
 from wuzapi_manager_server.domain.connection import Connection, Sharing, UserLinkValue
-from wuzapi_manager_server.domain.table import Owner, Row, Table
+from wuzapi_manager_server.domain.table import Cell, Owner, Row, Table
 from wuzapi_manager_server.domain.values import to_json
 from wuzapi_manager_server.errors import PermissionDenied, QueryFailed, SystemFailure, Text
 
@@ -42,19 +42,21 @@ class RowScope:
 
     def admits(self, row: Row, table: Table) -> bool:
         """Whether a row with all columns is within the scope: what every source has assured, looked at once more."""
-        if self.owner is None:
-            return True
-        cell = row.cells[table.index[self.owner.column]]
-        if isinstance(cell, bytes):
-            return cell == self.owner.value.encode()
-        text = to_json(int(cell) if isinstance(cell, bool) else cell)
-        return text is not None and str(text) == self.owner.value
+        return self.owner is None or is_owners(row.cells[table.index[self.owner.column]], self.owner)
 
     def insist(self, row: Row, table: Table) -> Row:
         """The row; SystemFailure where a source let one through that is not within the scope."""
         if not self.admits(row, table):
             raise SystemFailure(Text("A source gave a row outside the scope", "Uma fonte retornou uma linha indevida"))
         return row
+
+
+def is_owners(cell: Cell, owner: Owner) -> bool:
+    """Whether a cell of the link column says that the row is the owner's: its text is the owner's, byte by byte."""
+    if isinstance(cell, bytes):
+        return cell == owner.value.encode()
+    text = to_json(int(cell) if isinstance(cell, bool) else cell)
+    return text is not None and str(text) == owner.value
 
 
 def link_is_secret(connection: Connection) -> bool:

@@ -1,0 +1,334 @@
+"""Reading rows of a NocoDB table: exactly those that match, in the order asked for, however NocoDB compares."""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cmp_to_key, partial
+
+from wuzapi_manager_server.domain.deadline import Deadline
+from wuzapi_manager_server.domain.row_scope import RowScope
+from wuzapi_manager_server.domain.table import Cell, ColumnType, Json, Key, Owner, Row, Scalar
+from wuzapi_manager_server.domain.values import to_json
+from wuzapi_manager_server.errors import Code, InvalidInput, QueryFailed, Text, Violation
+from wuzapi_manager_server.sources.base import Query, Sort, Where
+from wuzapi_manager_server.sources.matching import Rank, holds, rank
+from wuzapi_manager_server.sources.nocodb_api import Api, Gone, Refusal, table_gone
+from wuzapi_manager_server.sources.nocodb_table import NocoColumn, NocoTable
+from wuzapi_manager_server.sources.nocodb_values import to_cell
+from wuzapi_manager_server.sources.nocodb_where import NoRow, behind, joined, narrowed, of_key, owned
+from wuzapi_manager_server.upstreams.http import TooLarge
+
+PAGE = 1_000
+"""Rows that NocoDB gives at most in one answer."""
+
+MAX_SORTED = 10_000
+"""Rows that are read to give a page in an order other than the key's."""
+
+_STREAMED = 500
+
+
+class Stale(Exception):
+    """The table has other columns than it was described with."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads one table as it was described."""
+
+    api: Api
+    table: NocoTable
+
+    async def page(self, query: Query, deadline: Deadline) -> list[Row]:
+        """At most `query.limit` rows. Raises Stale."""
+        limit = query.limit or PAGE
+        order = _Order(self.table, query.order)
+        if order.by_key is None:
+            return await self._sorted(query, order, limit, deadline)
+        rows: list[Row] = []
+        passed = 0
+        async for found in self.scan(query, lambda: deadline, first=limit + query.offset, down=order.by_key):
+            for row in found:
+                passed += 1
+                if passed > query.offset:
+                    rows.append(row)
+            if len(rows) >= limit:
+                break
+        return rows[:limit]
+
+    async def scan(
+        self,
+        query: Query,
+        deadline: Callable[[], Deadline],
+        *,
+        first: int = PAGE,
+        down: bool = False,
+        only: Sequence[str] = (),
+    ) -> AsyncGenerator[list[Row]]:
+        """All rows behind `query.after` that match, an answer's worth at a time, in the order of the key.
+
+        `first` is how many are asked for at once, `down` the direction, `only` the columns to read (none: all).
+        """
+        try:
+            base = joined("and", [owned(self.table, query.owner), narrowed(self.table, query.where)])
+        except NoRow:
+            return
+        keys, after, passed = self.table.keys, query.after, 0
+        size = min(first, PAGE)
+        scope = RowScope(query.owner, must_stamp=False)
+        while True:
+            further = behind(keys, _key(after, keys), descending=down) if after else ""
+            where = joined("and", [base, further])
+            params = [("limit", str(size)), ("offset", str(passed)), ("sort", self._sort(down))]
+            try:
+                records, last = await self._list(
+                    where, [each for each in params if each[1] not in ("", "0")], only, deadline()
+                )
+            except TooLarge:
+                if size == 1:
+                    raise _too_large() from None
+                size = max(1, size // 4)
+                continue
+            rows = [self.table.row(record) for record in records]
+            fresh = [row for row in rows if not keys or row.key != after]
+            yield [
+                row
+                for row in fresh
+                if scope.admits(row, self.table.table) and holds(query.where, row, self.table.table)
+            ]
+            if last or not records:
+                return
+            if keys:
+                if not fresh or _inexact(fresh[-1].key):
+                    raise _no_further()
+                after = fresh[-1].key
+            else:
+                passed += len(records)
+            size = PAGE if only else min(PAGE, max(size, 100))
+
+    async def get(self, key: Key, owner: Owner | None, deadline: Deadline) -> Row | None:
+        """The row of that key in the scope of the owner. Raises Stale."""
+        scope = RowScope(owner, must_stamp=False)
+        try:
+            where = joined("and", [of_key(self.table, key), owned(self.table, owner)])
+        except NoRow:
+            return None
+        async for rows in self._matching(where, deadline):
+            for row in rows:
+                if row.key == key and scope.admits(row, self.table.table):
+                    return row
+        return None
+
+    async def many(self, keys: Sequence[Key], owner: Owner | None, deadline: Deadline) -> dict[Key, Row]:
+        """The rows of those keys in the scope of the owner, by key."""
+        scope, wanted, found = RowScope(owner, must_stamp=False), set(keys), dict[Key, Row]()
+        for where in _groups(self.table, keys):
+            async for rows in self._matching(where, deadline):
+                found |= {row.key: row for row in rows if row.key in wanted and scope.admits(row, self.table.table)}
+        return found
+
+    async def count(self, owner: Owner | None, where: Where | None, deadline: Deadline) -> int:
+        """How many rows match, exactly."""
+        if owner is None and where is None:
+            answer = await self._asked(("tables", self.table.table.name, "records", "count"), (), deadline)
+            if not isinstance(found := answer.get("count"), int):
+                raise table_gone(self.table.table.name)
+            return found
+        names = {*self.table.table.primary_key, *_named(where), *([owner.column] if owner else [])}
+        total = 0
+        async for rows in self.scan(Query(owner, where), lambda: deadline, only=sorted(names)):
+            total += len(rows)
+        return total
+
+    async def stream(self, query: Query, deadline: Callable[[], Deadline]) -> AsyncGenerator[list[Row]]:
+        """All rows, in the order of the key."""
+        async for rows in self.scan(query, deadline, first=_STREAMED):
+            if rows:
+                yield rows
+
+    async def _sorted(self, query: Query, order: "_Order", limit: int, deadline: Deadline) -> list[Row]:
+        """A page in an order that NocoDB cannot be trusted with: every row that matches is looked at."""
+        kept: list[Row] = []
+        seen = 0
+        after = order.place(query.after) if query.after else None
+        room = limit + query.offset
+        async for rows in self.scan(replace(query, after=()), lambda: deadline):
+            seen += len(rows)
+            if seen > MAX_SORTED:
+                raise _too_many()
+            kept += [row for row in map(order.cursor, rows) if after is None or order.compare(after, row) < 0]
+            kept.sort(key=cmp_to_key(order.compare))
+            del kept[room:]
+        return kept[query.offset :]
+
+    async def _matching(self, where: str, deadline: Deadline) -> AsyncGenerator[list[Row]]:
+        """Rows by a condition on the key alone, in answers as large as they may be."""
+        size, passed = PAGE, 0
+        while True:
+            params = [("limit", str(size)), *([("offset", str(passed))] if passed else ()), ("sort", self._sort(False))]
+            try:
+                records, last = await self._list(where, params, (), deadline)
+            except TooLarge:
+                if size == 1:
+                    raise _too_large() from None
+                size = max(1, size // 4)
+                continue
+            yield [self.table.row(record) for record in records]
+            passed += len(records)
+            if last or not records:
+                return
+
+    async def _list(
+        self, where: str, params: Sequence[tuple[str, str]], only: Sequence[str], deadline: Deadline
+    ) -> tuple[list[dict[str, Json]], bool]:
+        """Records as NocoDB gives them, and whether they are the last."""
+        asked = [*params, *([("where", f"@{where}")] if where else ())]
+        asked += [("fields", self.table.by_name[name].id) for name in only]
+        name = self.table.table.name
+        try:
+            answer = await self._asked(("tables", name, "records"), asked, deadline)
+        except Refusal as error:
+            if error.what == "INVALID_OFFSET_VALUE":  # how NocoDB says that nothing is left
+                return [], True
+            raise Stale from None
+        records, info = answer.get("list"), answer.get("pageInfo")
+        if not isinstance(records, list) or not isinstance(info, dict):
+            raise table_gone(name)
+        found = [each for each in records if isinstance(each, dict)]
+        if found and not only and not self._fits(found[0]):
+            raise Stale
+        return found, info.get("isLastPage") is not False
+
+    def _fits(self, record: dict[str, Json]) -> bool:
+        """Whether a whole record has the columns that the table was described with, and no others."""
+        return record.keys() <= self.table.titles and self.table.by_name.keys() <= record.keys()
+
+    async def _asked(
+        self, path: Sequence[str], params: Sequence[tuple[str, str]], deadline: Deadline
+    ) -> dict[str, Json]:
+        try:
+            return dict(await self.api.read(path, deadline, params))
+        except Gone as error:
+            if error.what == "FIELD_NOT_FOUND":
+                raise Stale from None
+            raise table_gone(self.table.table.name) from None
+
+    def _sort(self, down: bool) -> str:  # noqa: FBT001 - a direction, named at every call
+        return ",".join(f"-{each.id}" if down else each.id for each in self.table.keys)
+
+
+class _Order:
+    """The order of a list. `by_key`: it is the key's own (False) or its reverse (True); None where it is another."""
+
+    def __init__(self, table: NocoTable, sorts: Sequence[Sort]) -> None:
+        names = [sort.column for sort in sorts]
+        ties = [Sort(name) for name in table.table.primary_key if name not in names]
+        self._table = table
+        self._sorts = [*sorts, *ties]
+        self._columns = [table.by_name[sort.column] for sort in self._sorts]
+        keys = table.table.primary_key
+        sortable = all(each.column.type in _KEYS for each in table.keys)
+        self.by_key: bool | None = None
+        if sortable and (not sorts or (keys == (sorts[0].column,) and table.keys[0].column.type is ColumnType.INTEGER)):
+            self.by_key = bool(sorts) and sorts[0].descending
+
+    def cursor(self, row: Row) -> Row:
+        """The row with the place in this order as its cursor."""
+        return row._replace(cursor=tuple(_dumped(self._table.cell(row, sort.column)) for sort in self._sorts))
+
+    def place(self, after: Key) -> Row:
+        """A row that stands at a place."""
+        if len(after) != len(self._columns):
+            raise _wrong_token()
+        cells: list[Cell] = [None] * len(self._table.columns)
+        for column, part in zip(self._columns, after, strict=True):
+            cells[self._table.table.index[column.column.name]] = _loaded(part, column)
+        return Row((), after, tuple(cells))
+
+    def compare(self, one: Row, other: Row) -> int:
+        """Below 0 where one comes before the other."""
+        for sort in self._sorts:
+            mine, its = (self._rank(row, sort.column) for row in (one, other))
+            if mine != its:
+                return -1 if (mine < its) is not sort.descending else 1
+        return 0
+
+    def _rank(self, row: Row, name: str) -> Rank:
+        return rank(self._table.cell(row, name))
+
+
+_KEYS = frozenset({ColumnType.INTEGER, ColumnType.TEXT, ColumnType.OTHER, ColumnType.UUID})
+
+
+def _dumped(cell: Cell) -> Scalar:
+    value = to_json(cell)
+    return cell if isinstance(cell, int | float | bytes) else value if value is None or isinstance(value, str) else ""
+
+
+def _loaded(part: Scalar, column: NocoColumn) -> Cell:
+    return part if isinstance(part, bytes) else to_cell(part, column.column)
+
+
+def _key(after: Key, keys: Sequence[NocoColumn]) -> Key:
+    if len(after) != len(keys):
+        raise _wrong_token()
+    return after
+
+
+def _inexact(key: Key) -> bool:
+    """Whether NocoDB may have rounded it: it would not find the row again."""
+    return any(isinstance(part, int | float) and abs(part) >= 2**53 for part in key)
+
+
+def _groups(table: NocoTable, keys: Sequence[Key]) -> list[str]:
+    """Conditions that let the rows of the keys through, each fit for a URL."""
+    groups: list[str] = []
+    conditions: list[str] = []
+    length = 0
+    for condition in map(partial(of_key, table), keys):
+        if conditions and length + len(condition) * 3 > _MAX_GROUP:
+            groups.append(joined("or", conditions))
+            conditions, length = [], 0
+        conditions.append(condition)
+        length += len(condition) * 3
+    return [*groups, joined("or", conditions)] if conditions else groups
+
+
+_MAX_GROUP = 6_000
+
+
+def _named(where: Where | None) -> set[str]:
+    match where:
+        case None:
+            return set()
+        case _:
+            from_parts = getattr(where, "parts", None) or ([where.part] if hasattr(where, "part") else [])
+            return {where.name} if hasattr(where, "name") else set().union(*map(_named, from_parts))
+
+
+def _wrong_token() -> InvalidInput:
+    return InvalidInput([Violation("page_token", Text("it does not belong to this list", "não pertence a esta lista"))])
+
+
+def _too_large() -> QueryFailed:
+    return QueryFailed(
+        Text("A record is too large to be read from NocoDB", "Um registro é grande demais para ser lido do NocoDB"),
+        code=Code.RESOURCE_EXHAUSTED,
+    )
+
+
+def _too_many() -> QueryFailed:
+    return QueryFailed(
+        Text(
+            f"More than {MAX_SORTED} records match; NocoDB's are sorted by other fields than the key up to that number",
+            f"Mais de {MAX_SORTED} registros; no NocoDB, acima disso só se ordena pela chave",
+        ),
+        suggestion=Text("Filter, or sort by the key", "Filtre ou ordene pela chave"),
+    )
+
+
+def _no_further() -> QueryFailed:
+    return QueryFailed(
+        Text(
+            "Keys beyond 2^53 cannot be paged through: NocoDB rounds them",
+            "Chaves acima de 2^53 não podem ser paginadas: o NocoDB as arredonda",
+        )
+    )

@@ -1,0 +1,202 @@
+"""Conditions in NocoDB's `@(...)` syntax that let through every row wanted, and perhaps others.
+
+NocoDB compares as the database behind it does: case, accents, spaces and numbers in disguise may be alike there. So
+its answer is only a narrower choice, and matching.py decides. What cannot be said safely is not said.
+
+The syntax has quotes of two kinds and no escapes. Columns are named by their ids, operators come from here alone,
+and a value stands between quotes of a kind that it does not hold. It must not end with a backslash, which would take
+the closing quote away. An empty condition is never sent: it would mean all rows.
+"""
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from urllib.parse import quote
+
+from wuzapi_manager_server.domain.filter import And, Comparison, Op, Or
+from wuzapi_manager_server.domain.table import Cell, ColumnType, Key, Owner, Scalar
+from wuzapi_manager_server.domain.values import EXACT, number_of
+from wuzapi_manager_server.errors import QueryFailed, Text
+from wuzapi_manager_server.sources.base import Where
+from wuzapi_manager_server.sources.nocodb_table import NocoColumn, NocoTable
+
+MAX_WHERE = 10_000
+"""Bytes of a condition in a URL: NocoDB refuses a request whose first line and headers are above 16 KiB."""
+
+_MAX_PART = 1_500
+_TEXTS = frozenset({"SingleLineText", "LongText", "Email", "URL", "PhoneNumber", "SingleSelect"})
+_NUMBERS = frozenset({"ID", "Number", "Decimal"})
+_ORDERS = {Op.LT: "lt", Op.LE: "lte", Op.GT: "gt", Op.GE: "gte"}
+_HOSTILE = dict.fromkeys(map(ord, "\\'\"%"), "_")
+
+
+class NoRow(Exception):
+    """No row can match."""
+
+
+def owned(table: NocoTable, owner: Owner | None) -> str:
+    """Narrows to rows that may be the owner's; empty where nothing narrows. Raises NoRow."""
+    if owner is None:
+        return ""
+    column = table.by_name[owner.column]
+    if column.column.type in (ColumnType.INTEGER, ColumnType.DECIMAL, ColumnType.FLOAT):
+        # Another spelling of a number is another user.
+        number = number_of(owner.value)
+        if not isinstance(number, Decimal):
+            raise NoRow
+        return _number(column, "eq", number) if column.kind in _NUMBERS else ""
+    if column.kind in _TEXTS:
+        return _text(column, owner.value)
+    if column.column.type in (ColumnType.OTHER, ColumnType.UUID, ColumnType.TEXT):
+        return _like(column, owner.value)
+    return ""
+
+
+def narrowed(table: NocoTable, where: Where | None) -> str:
+    """Lets through every row for which the filter holds; empty where nothing narrows."""
+    match where:
+        case And(parts):
+            return joined("and", [found for part in parts if (found := narrowed(table, part))])
+        case Or(parts):
+            each = [narrowed(table, part) for part in parts]
+            return joined("or", each) if all(each) else ""
+        case Comparison(name, op, values):
+            return _compared(table.by_name[name], op, values)
+        case _:
+            return ""
+
+
+def of_key(table: NocoTable, key: Key) -> str:
+    """Lets through the row of that key, and few others."""
+    return joined("and", [_same(column, part) for column, part in zip(table.keys, key, strict=True)])
+
+
+def behind(columns: Sequence[NocoColumn], key: Key, *, descending: bool = False) -> str:
+    """Rows behind a key in the order of the key, the first of them perhaps that key's own.
+
+    ValueError for a key of another shape; QueryFailed for a key that cannot be said.
+    """
+    segments = []
+    for length in reversed(range(len(columns))):
+        parts = [_exactly(column, part) for column, part in zip(columns[:length], key, strict=False)]
+        parts.append(_further(columns[length], key[length], descending=descending))
+        segments.append(joined("and", parts))
+    return joined("or", segments)
+
+
+def joined(word: str, parts: Sequence[str]) -> str:
+    """Conditions, each given in parentheses, as one in parentheses."""
+    kept = [part for part in parts if part]
+    return kept[0] if len(kept) == 1 else f"({f'~{word}'.join(kept)})" if kept else ""
+
+
+def fits(condition: str) -> bool:
+    """Whether a URL may carry it."""
+    return len(quote(condition, safe="")) <= MAX_WHERE
+
+
+def _compared(column: NocoColumn, op: Op, values: tuple[Cell, ...]) -> str:
+    if column.kind in _TEXTS:
+        return _compared_text(column, op, [str(value) for value in values])
+    return _compared_number(column, op, values) if column.kind in _NUMBERS else ""
+
+
+def _compared_text(column: NocoColumn, op: Op, values: Sequence[str]) -> str:
+    match op:
+        case Op.EQ | Op.IN:
+            return _any([_text(column, value) for value in values])
+        case Op.CONTAINS:
+            return _like(column, values[0])
+        case Op.STARTS_WITH:
+            return _like(column, values[0], before="")
+        case _:
+            return ""
+
+
+def _compared_number(column: NocoColumn, op: Op, values: Sequence[Cell]) -> str:
+    match op:
+        case Op.EQ | Op.IN:
+            return _any([_number(column, "eq", value) for value in values])
+        case Op.BETWEEN:
+            return joined("and", [_number(column, "gte", values[0]), _number(column, "lte", values[1])])
+        case Op.LT | Op.LE | Op.GT | Op.GE:
+            return _number(column, _ORDERS[op], values[0])
+        case _:
+            return ""
+
+
+def _any(conditions: Sequence[str]) -> str:
+    """One of them; nothing where one cannot be said or all together are too long for a URL."""
+    condition = joined("or", conditions) if all(conditions) else ""
+    return condition if fits(condition) else ""
+
+
+def _quoted(text: str) -> str | None:
+    """The text between quotes; None where it cannot be."""
+    if text.endswith("\\") or ("'" in text and '"' in text):
+        return None
+    return f"'{text}'" if '"' in text else f'"{text}"'
+
+
+def _short(text: str) -> bool:
+    return len(quote(text, safe="")) <= _MAX_PART
+
+
+def _text(column: NocoColumn, text: str) -> str:
+    if not text:
+        return ""
+    said = _quoted(text) if _short(text) else None
+    return f"({column.id},eq,{said})" if said else _like(column, text)
+
+
+def _like(column: NocoColumn, text: str, before: str = "%") -> str:
+    """Texts that hold this one; what would be a wildcard, a quote or an escape stands for any character."""
+    while not _short(text):
+        text = text[: len(text) // 2]
+    return f'({column.id},like,"{before}{text.translate(_HOSTILE)}%")' if text else ""
+
+
+def _number(column: NocoColumn, operator: str, value: Cell) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return ""
+    number = Decimal(str(value))
+    if abs(number) > EXACT or (column.kind == "Number" and number != number.to_integral_value()):
+        return ""
+    return f'({column.id},{operator},"{format(number, "f")}")'
+
+
+def _same(column: NocoColumn, part: Scalar) -> str:
+    if part is None:
+        return f"({column.id},null)"
+    return _text(column, part) if isinstance(part, str) else _exactly(column, part)
+
+
+def _exactly(column: NocoColumn, part: Scalar) -> str:
+    return f"({column.id},null)" if part is None else f"({column.id},eq,{_said(column, part)})"
+
+
+def _further(column: NocoColumn, part: Scalar, *, descending: bool) -> str:
+    if part is None:
+        return f"({column.id},notnull)"
+    if isinstance(part, str) and part.endswith("\\"):
+        # Only the text itself and what begins with it is from here on, for no text holds U+0000.
+        return f"({column.id},{'lte' if descending else 'gte'},{_said(column, part + chr(1))})"
+    return f"({column.id},{'lt' if descending else 'gt'},{_said(column, part)})"
+
+
+def _said(column: NocoColumn, part: Scalar) -> str:
+    said = _quoted(part if isinstance(part, str) else json.dumps(part) if not isinstance(part, bytes) else part.hex())
+    if said is None or not fits(said):
+        raise _unsaid(column)
+    return said
+
+
+def _unsaid(column: NocoColumn) -> QueryFailed:
+    name = column.column.name
+    return QueryFailed(
+        Text(
+            f"A value of the key {name!r} has characters that NocoDB cannot be asked for",
+            f"Um valor da chave '{name}' tem caracteres pelos quais o NocoDB não permite buscar",
+        ),
+        suggestion=Text("Filter such records out, or rename them", "Filtre ou renomeie esses registros"),
+    )

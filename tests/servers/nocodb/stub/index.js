@@ -1,0 +1,2 @@
+// Stands for packages that tests do not load.
+module.exports = {};
