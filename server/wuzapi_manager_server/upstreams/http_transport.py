@@ -4,6 +4,7 @@ httpx's own pool looks at every connection for every request, and loses one when
 moment (see docs/decisions/0008). Here are single connections of httpcore, which is what that pool is made of.
 """
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import cache
@@ -26,7 +27,7 @@ PROGRESS = "progress"
 
 @cache
 def public_tls() -> ssl.SSLContext:
-    """What servers must show: a certificate of a public authority, or of SSL_CERT_FILE. Made once, it takes 30 ms."""
+    """What servers must show: a certificate of a public authority, or of SSL_CERT_FILE. It takes 30 ms, once."""
     return httpx.create_ssl_context()
 
 
@@ -123,7 +124,10 @@ class Connections(httpx.AsyncBaseTransport):
             if not connection.http.has_expired():
                 return connection
             await self._drop(connection)
-        connection = _Connection(origin, self._guard, self._tls, self._keep)
+        tls = None
+        if origin.scheme == b"https":
+            tls = self._tls or await asyncio.to_thread(public_tls)
+        connection = _Connection(origin, self._guard, tls, self._keep)
         self._open.add(connection)
         return connection
 
@@ -138,9 +142,8 @@ class _Connection:
     def __init__(self, origin: httpcore.Origin, guard: AddressGuard, tls: ssl.SSLContext | None, keep: float) -> None:
         self.used = False
         self._dial = _Dial(guard)
-        context = (tls or public_tls()) if origin.scheme == b"https" else None
         self.http = httpcore.AsyncHTTPConnection(
-            origin, ssl_context=context, keepalive_expiry=keep, network_backend=self._dial
+            origin, ssl_context=tls, keepalive_expiry=keep, network_backend=self._dial
         )
 
     async def close(self) -> None:

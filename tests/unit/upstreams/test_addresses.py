@@ -3,11 +3,15 @@
 import asyncio
 import threading
 from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.errors import ConnectionFailed, PermissionDenied, TimedOut
+from wuzapi_manager_server.upstreams.address_kinds import plain
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
 
 PUBLIC = "93.184.216.34"
@@ -130,6 +134,56 @@ async def test_what_programs_read_differently_is_no_host(host: str) -> None:
     with pytest.raises(PermissionDenied):
         await guard.resolve(host, 80, soon())
     assert names.asked == []
+
+
+def written(address: IPv4Address) -> list[str]:
+    """An IPv4 address as it may be hidden: the forms of inet_aton, and within IPv6 addresses."""
+    number = int(address)
+    within = [
+        (0xFFFF << 32) | number,  # mapped
+        (0x64FF9B << 96) | number,  # NAT64
+        (0x64FF9B0001 << 80) | number,  # a local NAT64
+        (0x2002 << 112) | (number << 80),  # 6to4
+        (0x20010000 << 96) | (number << 64) | 0xFFFF_FFFF,  # Teredo, its server
+        (0x20010000 << 96) | (number ^ 0xFFFF_FFFF),  # Teredo, its client
+        (0x26062800 << 96) | (0x5EFE << 32) | number,  # ISATAP
+    ]
+    if number > 1:  # :: and ::1 are other things
+        within.append(number)
+    octal = ".".join(f"0{part:o}" for part in address.packed)
+    hexadecimal = ".".join(hex(part) for part in address.packed)
+    return [str(number), hex(number), octal, hexadecimal, *map(str, map(IPv6Address, within))]
+
+
+PRIVATE = st.sampled_from(["10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"])
+
+
+@given(PRIVATE.flatmap(lambda network: st.ip_addresses(v=4, network=network)))
+def test_no_form_of_a_private_address_is_taken(address: IPv4Address | IPv6Address) -> None:
+    """Whatever the way it is written in or carried by."""
+    assert isinstance(address, IPv4Address)
+    guard = AddressGuard()
+    for host in (str(address), *written(address)):
+        assert guard.check_host(host) is not None, host
+        assert guard.check_host(f"[{host}]" if ":" in host else f"{host}.") is not None, host
+
+
+@given(st.ip_addresses())
+def test_a_denied_address_is_refused_in_every_form(address: IPv4Address | IPv6Address) -> None:
+    """Any address at all, although everything is allowed."""
+    guard = AddressGuard(("0.0.0.0/0", "::/0"), (str(address),))
+    assert guard.check_host(str(address)) is not None
+    if isinstance(address, IPv4Address):
+        assert all(guard.check_host(host) for host in written(address))
+
+
+@given(st.ip_addresses())
+def test_nothing_is_taken_that_python_knows_to_be_special(address: IPv4Address | IPv6Address) -> None:
+    """No address that is private, loopback, link-local, multicast, unspecified or reserved is taken."""
+    if AddressGuard().check_host(str(address)) is None:
+        judged = plain(address)
+        assert not any((judged.is_private, judged.is_loopback, judged.is_link_local))
+        assert not any((judged.is_multicast, judged.is_unspecified, judged.is_reserved))
 
 
 @pytest.mark.parametrize(
