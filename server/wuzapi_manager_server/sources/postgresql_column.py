@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Iterable
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import cast
 from uuid import UUID
@@ -177,9 +177,13 @@ class PgColumn(SqlColumn):
         """Whether the column's value is the one that is shown as `value`."""
         try:
             cell = to_cell(value, self.column)
+            if isinstance(cell, str):
+                return _same_bytes(self._text, value)
+            if isinstance(cell, datetime) and cell.tzinfo is not None:
+                cell = cell.astimezone(UTC)
             shown = str(to_json(cell)) == value
             native = self.element == self._literal(postgresql_values.operand(cell, self.kind, self.column))
-        except (Refused, Unfit):
+        except (Refused, Unfit, OverflowError):
             return sa.false()
         if not shown or (isinstance(cell, int) and not _SMALLEST <= cell <= _LARGEST):
             return sa.false()

@@ -61,6 +61,12 @@ def _exhausted(state: str) -> QueryFailed:
     )
 
 
+def _altered(state: str) -> Altered:
+    error = Altered(Text("The table was altered", "A tabela foi alterada"))
+    error.stale = state == "0A000"
+    return error
+
+
 def _refused(state: str) -> QueryFailed:
     return QueryFailed(
         Text("The database refused the statement", "O banco de dados recusou a instrução"),
@@ -145,11 +151,8 @@ _STATES: Mapping[str, Callable[[str], ServiceError]] = {
     "42501": lambda _: not_allowed(),
     "25006": lambda _: QueryFailed(Text("The database is read-only", "O banco de dados é somente leitura")),
     "3D000": lambda _: no_database(),
-    **dict.fromkeys(
-        # Undefined table, column, schema, object; not supported: a prepared statement gives other types than before.
-        ("42P01", "42703", "3F000", "42704", "0A000"),
-        lambda _: Altered(Text("The table was altered", "A tabela foi alterada")),
-    ),
+    # Undefined table, column, schema, object; not supported: a prepared statement gives other types than before.
+    **dict.fromkeys(("42P01", "42703", "3F000", "42704", "0A000"), _altered),
 }
 
 

@@ -15,9 +15,9 @@ from wuzapi_manager_server.errors import Text
 from wuzapi_manager_server.sources import postgresql_arrays
 from wuzapi_manager_server.sources.postgresql_types import PgType
 
-_DAY = r"\d{4}-\d\d-\d\d BC|\d{5,7}-\d\d-\d\d( BC)?|-?infinity"
+_DAY = r"\d{4}-\d\d-\d\d BC|[1-9]\d{4,6}-\d\d-\d\d( BC)?|-?infinity"
 _CLOCK = r" \d\d:\d\d:\d\d(\.\d{1,6})?"
-_MOMENT = rf"\d{{4,7}}-\d\d-\d\d{_CLOCK}%s BC|\d{{5,7}}-\d\d-\d\d{_CLOCK}%s|-?infinity"
+_MOMENT = rf"\d{{4,7}}-\d\d-\d\d{_CLOCK}%s BC|[1-9]\d{{4,6}}-\d\d-\d\d{_CLOCK}%s|-?infinity"
 _ZONE = r"[+-]\d\d(:\d\d){0,2}"
 _NUMBER = r"-?\d{1,9}"
 

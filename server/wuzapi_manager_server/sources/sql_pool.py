@@ -21,6 +21,7 @@ from wuzapi_manager_server.domain.connection import SqlServer
 from wuzapi_manager_server.domain.deadline import Deadline, timed_out
 from wuzapi_manager_server.errors import ConnectionFailed, ServiceError, Text
 from wuzapi_manager_server.observe import logger
+from wuzapi_manager_server.sources.sql_table import Altered
 from wuzapi_manager_server.sources.sql_work import LONGEST_WAIT, Job, Turn, Workers, busy, outcome_unknown
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
 
@@ -164,7 +165,7 @@ class ServerPool:
     def _once(self, work: Callable[[sa.Connection, Job], T], job: Job, *, write: bool) -> T:
         began = time.monotonic()
         try:
-            with self.faults(job), self.connected(job) as connection:
+            with self.faults(job), self.connected(job) as connection, self._renewed(connection):
                 if write:
                     self._driver.begin(raw_of(connection))
                 result = work(connection, job)
@@ -176,6 +177,18 @@ class ServerPool:
             took = time.monotonic() - began
             if took > self._limits.slow:
                 logger().warning("slow query", source=self._driver.name, write=write, duration_ms=round(took * 1000))
+
+    @contextmanager
+    def _renewed(self, connection: sa.Connection) -> Iterator[None]:
+        """Closes the connections that count on a table as it was, once one of them has failed for it."""
+        try:
+            yield
+        except exc.DBAPIError as error:
+            told = self._driver.translated(error.orig)
+            if isinstance(told, Altered) and told.stale:
+                connection.invalidate()
+                connection.engine.dispose()
+            raise
 
     @contextmanager
     def faults(self, job: Job) -> Iterator[None]:
@@ -307,6 +320,8 @@ class Session:
         self._pool = pool
         self._turn = turn
         self._connection: sa.Connection | None = None
+        self.at_end: Callable[[], None] = lambda: None
+        """What is to be closed before the transaction ends, in its thread."""
 
     async def run(self, work: Callable[[sa.Connection, Job], T], deadline: Deadline) -> T:
         """Runs `work` in a thread, within the transaction. After any failure the session is of no use any more."""
@@ -332,7 +347,8 @@ class Session:
                 return
             with self._pool.faults(job):
                 self._pool.adopt(connection, job)
-                connection.close()
+                with connection:
+                    self.at_end()
 
         with suppress(ServiceError):
             await self._turn.run(close, Deadline.after(LONGEST_WAIT))

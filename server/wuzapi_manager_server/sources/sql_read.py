@@ -69,9 +69,14 @@ class Reading:
                 self._left = None if self._left is None else self._left - len(raws)
                 rows = [self._shape.row(raw) for raw in raws]
                 return rows if self._table.key else [row._replace(cursor=()) for row in rows]
+            self.close()
+        return []
+
+    def close(self) -> None:
+        """Closes the cursor, where one is open."""
+        if self._result is not None:
             self._result.close()
             self._result = None
-        return []
 
 
 def count(connection: sa.Connection, table: SqlTable, owner: Owner | None, where: Where | None) -> int:

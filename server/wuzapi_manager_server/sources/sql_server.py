@@ -82,6 +82,7 @@ class ServerSource(SqlSource):
                 reading = await session.run(
                     lambda connection, _: Reading(connection, self._table(connection, query.table), query), deadline()
                 )
+                session.at_end = reading.close
                 while rows := await session.run(lambda *_: reading.rows(STREAMED), deadline()):
                     yield rows
             except Altered as error:

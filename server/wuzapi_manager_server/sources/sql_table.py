@@ -139,7 +139,12 @@ class SqlTable:
 
 
 class Altered(QueryFailed):
-    """What a statement speaks of is not there, or is not of the type that was described."""
+    """What a statement speaks of is not there, or is not of the type that was described.
+
+    `stale`: the connections to the server still count on what was.
+    """
+
+    stale = False
 
 
 def no_table(name: str) -> QueryFailed:
