@@ -56,10 +56,12 @@ def media_type(kind: Kind, data: bytes, given: str) -> str:
     if kind == "document":
         return mime
     wanted = "image" if kind == "sticker" else kind
-    if main != wanted:
-        raise _bad("mime_type", f"{mime[:50]} is not {wanted}/...", f"{mime[:50]} não é {wanted}/...")
     if told and not _alike(told.partition("/")[0], wanted):
         raise _bad("data", f"the bytes are {told}, not {wanted}/...", f"os bytes são {told}, não {wanted}/...")
+    if given and main != wanted:
+        raise _bad("mime_type", f"{mime[:50]} is not {wanted}/...", f"{mime[:50]} não é {wanted}/...")
+    if main != wanted:  # a container that sounds and films share
+        mime = _USUAL[kind]
     if kind == "sticker" and told not in {"", "image/webp"}:
         raise _bad("data", f"the bytes are {told}, a sticker is image/webp", f"os bytes são {told}, não image/webp")
     return mime

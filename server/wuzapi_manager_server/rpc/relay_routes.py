@@ -96,7 +96,8 @@ def send_body(name: str, request: Message) -> Body:
 
 def _connect_body(request: Message) -> Body:
     """`Immediate`, without which WUZAPI answers after ten seconds."""
-    return {"Subscribe": body_of(request, Shape()).get("Events", []), "Immediate": True}
+    asked = request if isinstance(request, pb.ConnectSessionRequest) else pb.ConnectSessionRequest()
+    return {"Subscribe": events_of("events", asked.events), "Immediate": True}
 
 
 def _react_body(request: Message) -> Body:
