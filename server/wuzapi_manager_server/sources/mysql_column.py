@@ -25,8 +25,9 @@ LONG = 768
 
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,19}", re.ASCII)
 _FIXED = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?", re.ASCII)
-_ZERO_DATE = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d{1,6})?)?", re.ASCII)
-_TIME = re.compile(r"-?\d{2,3}:\d\d:\d\d(\.\d{1,6})?", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.(\d{1,6}))?", re.ASCII)
+_TIME = re.compile(r"-?\d{2,3}:\d\d:\d\d(?:\.(\d{1,6}))?", re.ASCII)
 _LOWER = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"abcdefghijklmnopqrstuvwxyz")
 
 _RAW = NullType()
@@ -71,7 +72,7 @@ class MysqlColumn(SqlColumn):
         """Numbers as such, decimals as their text; of a text that is no key, what it is sorted by."""
         match raw:
             case Decimal():
-                return f"{raw:f}"
+                return f"{raw or Decimal():.{self.declared.scale or 0}f}"
             case bytes() if self.declared.base == "bit":
                 return int.from_bytes(raw)
             case str() if self._long:
@@ -85,7 +86,26 @@ class MysqlColumn(SqlColumn):
 
     def literal(self, scalar: Scalar) -> Element:
         """What `scalar` gave. ValueError where no row can hold it, or the server would take it for something else."""
-        return _literal(_checked(scalar, self.declared))
+        return self._value(_checked(scalar, self.declared))
+
+    def _value(self, raw: object) -> Element:
+        """A value to compare the column with, in the column's own character set; what that lacks becomes a '?'."""
+        if not isinstance(raw, str) or not self._foreign:
+            return _literal(raw)
+        return sa.collate(_converted(_literal(raw), self.declared.charset), self.declared.collation)
+
+    @property
+    def _foreign(self) -> bool:
+        """Whether the column's texts are compared in another character set than the connection's."""
+        return self.declared.charset not in {"", "utf8mb4"} and self.declared.base not in {"enum", "set"}
+
+    def _is(self, raw: object) -> Condition:
+        """Whether the column is equal to a value; a text that its character set lacks is equal to none."""
+        same: Condition = self._valued == self._value(raw)
+        if not isinstance(raw, str) or raw.isascii() or not self._foreign:
+            return same
+        kept = sa.cast(_unicode(_converted(_literal(raw), self.declared.charset)), LargeBinary)
+        return sa.and_(same, kept == _literal(raw.encode()))
 
     def is_exactly(self, scalar: Scalar) -> Condition:
         """Whether the column is `scalar` byte by byte: its collation may take other texts for the same."""
@@ -117,7 +137,7 @@ class MysqlColumn(SqlColumn):
         exact = self._bytes == _literal(octets)
         match self.column.type:
             case ColumnType.TEXT if self.declared.base != "enum":
-                return sa.and_(self.element == _literal(value), exact)
+                return sa.and_(self.element == self._value(value), exact)
             case ColumnType.TEXT | ColumnType.OTHER:
                 return exact
             case ColumnType.BYTES:
@@ -176,13 +196,16 @@ class MysqlColumn(SqlColumn):
             raise bad_value(self.column.name, unfit.text) from unfit
 
     def _is_one_of(self, values: tuple[Cell, ...]) -> Condition:
-        literals = [_literal(self._raw(value)) for value in values if value is not None]
-        element = self._valued
-        equal: Condition = element == literals[0] if len(literals) == 1 else element.in_(literals)
+        raws = [self._raw(value) for value in values if value is not None]
+        equal: Condition
+        if len(raws) == 1 or self._foreign:
+            equal = sa.or_(sa.false(), *map(self._is, raws))
+        else:
+            equal = self._valued.in_([_literal(raw) for raw in raws])
         return sa.or_(equal, self.element.is_(sa.null())) if None in values else equal
 
     def _bounded(self, op: Op, value: Cell) -> Condition:
-        return _ORDERED[op](self._valued, _literal(self._raw(value)))
+        return _ORDERED[op](self._valued, self._value(self._raw(value)))
 
     @property
     def _valued(self) -> Element:
@@ -231,11 +254,13 @@ def _checked(scalar: Scalar, declared: Declared) -> object:  # noqa: C901, PLR09
         case ColumnType.BYTES:
             if isinstance(scalar, bytes):
                 return scalar
-        case ColumnType.DATE | ColumnType.TIMESTAMP | ColumnType.TIMESTAMP_TZ:
-            if isinstance(scalar, str) and _ZERO_DATE.fullmatch(scalar):
+        case ColumnType.DATE:
+            if isinstance(scalar, str) and _DATE.fullmatch(scalar):
                 return scalar
-        case ColumnType.DURATION:
-            if isinstance(scalar, str) and _TIME.fullmatch(scalar):
+        case ColumnType.TIMESTAMP | ColumnType.TIMESTAMP_TZ | ColumnType.DURATION:
+            pattern = _TIME if declared.kind is ColumnType.DURATION else _MOMENT
+            found = pattern.fullmatch(scalar) if isinstance(scalar, str) else None
+            if found and len(found[1] or "") == declared.fraction:
                 return scalar
         case ColumnType.UUID:
             if isinstance(scalar, str) and str(UUID(scalar)) == scalar:

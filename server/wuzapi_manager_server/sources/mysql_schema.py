@@ -26,7 +26,7 @@ _TABLES = _catalogue("TABLES", "TABLE_SCHEMA", "TABLE_NAME", "TABLE_TYPE", "ENGI
 _ENGINES = _catalogue("ENGINES", "ENGINE", "TRANSACTIONS")
 _DECLARED = (
     *("COLUMN_NAME", "COLUMN_TYPE", "DATA_TYPE", "IS_NULLABLE", "COLUMN_DEFAULT", "EXTRA", "CHARACTER_SET_NAME"),
-    *("CHARACTER_MAXIMUM_LENGTH", "NUMERIC_PRECISION", "NUMERIC_SCALE", "DATETIME_PRECISION"),
+    *("COLLATION_NAME", "CHARACTER_MAXIMUM_LENGTH", "NUMERIC_PRECISION", "NUMERIC_SCALE", "DATETIME_PRECISION"),
 )
 _COLUMNS = _catalogue("COLUMNS", "TABLE_SCHEMA", "TABLE_NAME", "ORDINAL_POSITION", *_DECLARED)
 _KEYS = _catalogue("STATISTICS", "TABLE_SCHEMA", "TABLE_NAME", "INDEX_NAME", "SEQ_IN_INDEX", "COLUMN_NAME", "SUB_PART")
@@ -135,7 +135,7 @@ def _documents(
 
 
 def _declared(row: tuple[object, ...], *, json: bool) -> Declared:
-    name, kind, base, nullable, default, extra, charset, length, precision, scale, fraction = row
+    name, kind, base, nullable, default, extra, charset, collation, length, precision, scale, fraction = row
     return Declared(
         name=str(name),
         type=_said(kind),
@@ -144,6 +144,7 @@ def _declared(row: tuple[object, ...], *, json: bool) -> Declared:
         default=None if default is None else _said(default),
         extra=str(extra or ""),
         charset=str(charset or ""),
+        collation=str(collation or ""),
         length=_number(length),
         precision=_number(precision),
         scale=_number(scale),

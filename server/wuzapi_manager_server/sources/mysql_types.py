@@ -59,6 +59,7 @@ class Declared:
     default: str | None = None
     extra: str = ""
     charset: str = ""
+    collation: str = ""
     length: int | None = None
     precision: int | None = None
     scale: int | None = None

@@ -190,7 +190,15 @@ def bind(cell: Cell, column: Declared) -> Raw:
             check = _CHECKS.get(column.base)
             if check is not None:
                 check(cell, raw, column)
+            if isinstance(raw, str) and column.base in {"time", "datetime", "timestamp"}:
+                return _as_kept(raw, column)
             return raw
+
+
+def _as_kept(moment: str, column: Declared) -> str:
+    """The spelling that the server gives a moment which it keeps whole: with all digits of a second, zeros too."""
+    whole, _, fraction = moment.partition(".")
+    return f"{whole}.{fraction.ljust(6, '0')[: column.fraction]}" if column.fraction else whole
 
 
 def _whole(_: Cell, raw: Raw, column: Declared) -> None:
