@@ -148,7 +148,7 @@ def compared(cell: Cell, column: Declared) -> Raw:  # noqa: C901, PLR0911, PLR09
         case Decimal():
             if not cell.is_finite():
                 raise _not_finite()
-            if len(f"{cell:f}") > _DIGITS:
+            if len(f"{cell:f}".replace(".", "").lstrip("-0")) > _DIGITS:
                 raise Unfit("the number has more than 65 digits", "o número excede 65 dígitos")
             return cell
         case datetime():
