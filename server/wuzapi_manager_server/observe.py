@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterable, Mapping, MutableMapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Literal, cast
+from typing import Literal, Protocol, cast
 
 import orjson
 import structlog
@@ -24,6 +24,11 @@ MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 _LEVELS = {"info": logging.INFO, "error": logging.ERROR}
 _MAX_MESSAGE = 1000
 _MAX_FRAMES = 40
+_QUERY_BUCKETS = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0)
+_KINDS = frozenset(
+    {"SELECT", "INSERT", "UPDATE", "DELETE", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "PRAGMA"}
+)
+_KEPT_TEXTS = 1_000
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -143,6 +148,86 @@ class MethodMetrics:
         self._seconds.observe(seconds)
 
 
+class QueryMetrics:
+    """The metrics of statements on the service's own database."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        names = ("type",)
+        self._seconds = Histogram(
+            "database_query_seconds", "How long statements took", names, registry=registry, buckets=_QUERY_BUCKETS
+        )
+        self._slow = Counter("database_slow_queries", "Statements above SLOW_QUERY_MS", registry=registry)
+        self._errors = Counter("database_query_errors", "Statements that failed", names, registry=registry)
+        self._by_text: dict[str, Histogram] = {}
+
+    def observe(self, text: str, seconds: float, *, slow: bool) -> None:
+        """A statement was run."""
+        bound = self._by_text.get(text)
+        if bound is None:
+            bound = self._seconds.labels(_kind(text))
+            if len(self._by_text) < _KEPT_TEXTS:
+                self._by_text[text] = bound
+        bound.observe(seconds)
+        if slow:
+            self._slow.inc()
+
+    def failed(self, text: str) -> None:
+        """A statement failed."""
+        self._errors.labels(_kind(text)).inc()
+
+
+class CacheMetrics:
+    """The metrics of caches, read from them twice a second."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        names = ("cache",)
+        mode: Literal["livesum"] = "livesum"
+        self._entries = Gauge("cache_entries", "Entries of a cache", names, registry=registry, multiprocess_mode=mode)
+        self._hits = Gauge(
+            "cache_hits", "How often a cache had the answer", names, registry=registry, multiprocess_mode=mode
+        )
+        self._misses = Gauge("cache_misses", "How often it had not", names, registry=registry, multiprocess_mode=mode)
+        self.caches: list[Cache] = []
+
+    def sample(self) -> None:
+        """Reads them."""
+        for cache in self.caches:
+            self._entries.labels(cache.name).set(len(cache))
+            self._hits.labels(cache.name).set(cache.hits)
+            self._misses.labels(cache.name).set(cache.misses)
+
+
+class Cache(Protocol):
+    """What is shown of a cache, and how it is cleared."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def hits(self) -> int:
+        """How often the answer was there."""
+        ...
+
+    @property
+    def misses(self) -> int:
+        """How often it was not."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        ...
+
+
+def _kind(text: str) -> str:
+    """The first word of a statement, as long as it is one of SQL's own."""
+    word = text.lstrip().partition(" ")[0].partition("\n")[0].upper()
+    return word if word in _KINDS else "OTHER"
+
+
 class Metrics:
     """The metrics of a process, in a registry of their own."""
 
@@ -162,6 +247,8 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livemax",
         )
+        self.queries = QueryMetrics(self.registry)
+        self.caches = CacheMetrics(self.registry)
 
     def method(self, full_name: str) -> MethodMetrics:
         """The metrics of `/package.Service/Method`."""
@@ -170,10 +257,11 @@ class Metrics:
 
 
 class LoopLag:
-    """Measures how late the event loop runs what is due, twice a second."""
+    """Measures how late the event loop runs what is due, twice a second, and reads the caches then."""
 
     def __init__(self, metrics: Metrics, interval: float = 0.5) -> None:
         self._gauge = metrics.loop_lag
+        self._caches = metrics.caches
         self._interval = interval
         self._timer: asyncio.TimerHandle | None = None
 
@@ -192,6 +280,7 @@ class LoopLag:
 
     def _tick(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
         self._gauge.set(max(0.0, loop.time() - due))
+        self._caches.sample()
         self._arm(loop)
 
 

@@ -14,10 +14,11 @@ import grpc
 
 from wuzapi_manager.v1 import branding_pb2_grpc, connection_pb2_grpc, maintenance_pb2_grpc, record_pb2_grpc
 from wuzapi_manager_server.domain.connection import ConnectionType
-from wuzapi_manager_server.observe import Metrics, logger
+from wuzapi_manager_server.observe import Cache, Metrics, logger
 from wuzapi_manager_server.rpc.branding import BrandingServicer
 from wuzapi_manager_server.rpc.connections import ConnectionServicer
 from wuzapi_manager_server.rpc.maintenance import About, MaintenanceServicer
+from wuzapi_manager_server.rpc.maintenance_upkeep import UpkeepCalls
 from wuzapi_manager_server.rpc.pipeline import Audits, Identifies
 from wuzapi_manager_server.rpc.record_tables import RecordTables
 from wuzapi_manager_server.rpc.records import RecordServicer
@@ -30,6 +31,7 @@ from wuzapi_manager_server.services.audit import Audit
 from wuzapi_manager_server.services.branding import Brandings
 from wuzapi_manager_server.services.callers import Callers
 from wuzapi_manager_server.services.connections import Connections
+from wuzapi_manager_server.services.figures import figures_of
 from wuzapi_manager_server.services.maintenance import Maintenance
 from wuzapi_manager_server.services.once import Once
 from wuzapi_manager_server.services.page_tokens import PageTokens
@@ -37,6 +39,7 @@ from wuzapi_manager_server.services.records import Records
 from wuzapi_manager_server.services.relay import Relay
 from wuzapi_manager_server.services.sends import Sends
 from wuzapi_manager_server.services.sessions import Sessions
+from wuzapi_manager_server.services.upkeep import Upkeep
 from wuzapi_manager_server.settings import Settings, table
 from wuzapi_manager_server.sources.mysql import MysqlEngine
 from wuzapi_manager_server.sources.nocodb import NocodbEngine
@@ -121,10 +124,11 @@ def sqlite_folder(settings: Settings, pool: Executor) -> SqliteFolder:
 
 
 @asynccontextmanager
-async def wire(settings: Settings, _metrics: Metrics) -> AsyncIterator[Parts]:
+async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
     """Opens everything that the server needs, and closes it afterwards in the opposite order."""
     data = settings.sqlite_db_path.absolute().parent
     database = open_database(settings)
+    database.metrics = metrics.queries
     pool = ThreadPoolExecutor(settings.work_threads, thread_name_prefix="work")
     wuzapi = Wuzapi(settings.wuzapi_base_url, settings.request_timeout) if settings.wuzapi_base_url else None
     try:
@@ -151,12 +155,13 @@ async def wire(settings: Settings, _metrics: Metrics) -> AsyncIterator[Parts]:
         sends = Sends(database, IdempotencyStore(database, box, now_utc, _longest_send(settings)))
         sweeper = Sweeper(database, kept, now_utc)
         sweeper.start()
+        shared = _Shared(settings, database, box, store, once, sources, audits, audit, callers, metrics)
         try:
             yield Parts(
                 callers,
                 audit,
                 [
-                    *_services(settings, database, store, once, sources, box, audits, audit),
+                    *_services(shared),
                     _relay_service(settings, relay, sends, once, PageTokens(box)),
                 ],
                 database.writable,
@@ -194,30 +199,49 @@ def _never_sources(settings: Settings) -> list[Path]:
     return own if sources is not None and sources.resolve().is_relative_to(data.resolve()) else [*own, data]
 
 
-def _services(
-    settings: Settings,
-    database: Database,
-    store: ConnectionStore,
-    once: Once,
-    sources: Sources,
-    box: SecretBox,
-    audits: AuditStore,
-    audit: Audit,
-) -> list[Service]:
-    tokens = PageTokens(box)
+@dataclass(frozen=True)
+class _Shared:
+    """What several services are made of."""
+
+    settings: Settings
+    database: Database
+    box: SecretBox
+    store: ConnectionStore
+    once: Once
+    sources: Sources
+    audits: AuditStore
+    audit: Audit
+    callers: Callers
+    metrics: Metrics
+
+
+def _services(shared: _Shared) -> list[Service]:
+    settings, database = shared.settings, shared.database
+    tokens = PageTokens(shared.box)
     page_bytes = int(settings.grpc_max_message_bytes * _PAGE_SHARE)
-    connections = ConnectionServicer(Connections(database, store, once, sources, audits), tokens, page_bytes)
-    brandings = BrandingServicer(Brandings(database, BrandingStore(database, now_utc), audits), tokens, page_bytes)
+    connections = ConnectionServicer(
+        Connections(database, shared.store, shared.once, shared.sources, shared.audits), tokens, page_bytes
+    )
+    brandings = BrandingServicer(
+        Brandings(database, BrandingStore(database, now_utc), shared.audits), tokens, page_bytes
+    )
+    rows = Records(shared.store, shared.sources, shared.box, shared.audit)
     records = RecordServicer(
-        RecordTables(Records(store, sources, box, audit)),
-        once,
+        RecordTables(rows),
+        shared.once,
         tokens,
         page_bytes=page_bytes,
         default_page=settings.default_records_limit,
         largest_page=settings.max_records_per_request,
     )
+    caches: list[Cache] = [shared.callers, *connections.caches, rows]
+    shared.metrics.caches.caches.extend(caches)
     maintenance = MaintenanceServicer(
-        Maintenance(database, MetadataStore(database, now_utc), audits), _about(settings), tokens, page_bytes
+        Maintenance(database, MetadataStore(database, now_utc), shared.audits),
+        UpkeepCalls(Upkeep(database, caches), partial(figures_of, shared.metrics.registry)),
+        _about(settings),
+        tokens,
+        page_bytes,
     )
     add_connections = partial(connection_pb2_grpc.add_ConnectionServiceServicer_to_server, connections)
     add_branding = partial(branding_pb2_grpc.add_BrandingServiceServicer_to_server, brandings)

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -44,6 +45,74 @@ CHECK_DEPTH_QUICK: CheckDepth.ValueType  # 1
 CHECK_DEPTH_FULL: CheckDepth.ValueType  # 2
 """Also every index against its table, every reference to another row, and the chain of the audit log."""
 Global___CheckDepth: _TypeAlias = CheckDepth  # noqa: Y015
+
+class _MaintenanceStep:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MaintenanceStepEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MaintenanceStep.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MAINTENANCE_STEP_UNSPECIFIED: _MaintenanceStep.ValueType  # 0
+    """Not said."""
+    MAINTENANCE_STEP_INTEGRITY: _MaintenanceStep.ValueType  # 1
+    """The quick integrity check."""
+    MAINTENANCE_STEP_VACUUM: _MaintenanceStep.ValueType  # 2
+    """Giving free pages back to the disk."""
+    MAINTENANCE_STEP_ANALYZE: _MaintenanceStep.ValueType  # 3
+    """Counting what SQLite's planner should know of the tables."""
+    MAINTENANCE_STEP_CHECKPOINT: _MaintenanceStep.ValueType  # 4
+    """Moving the write-ahead log into the database and emptying it."""
+    MAINTENANCE_STEP_CACHES: _MaintenanceStep.ValueType  # 5
+    """Clearing the caches."""
+
+class MaintenanceStep(_MaintenanceStep, metaclass=_MaintenanceStepEnumTypeWrapper):
+    """A step of the upkeep."""
+
+MAINTENANCE_STEP_UNSPECIFIED: MaintenanceStep.ValueType  # 0
+"""Not said."""
+MAINTENANCE_STEP_INTEGRITY: MaintenanceStep.ValueType  # 1
+"""The quick integrity check."""
+MAINTENANCE_STEP_VACUUM: MaintenanceStep.ValueType  # 2
+"""Giving free pages back to the disk."""
+MAINTENANCE_STEP_ANALYZE: MaintenanceStep.ValueType  # 3
+"""Counting what SQLite's planner should know of the tables."""
+MAINTENANCE_STEP_CHECKPOINT: MaintenanceStep.ValueType  # 4
+"""Moving the write-ahead log into the database and emptying it."""
+MAINTENANCE_STEP_CACHES: MaintenanceStep.ValueType  # 5
+"""Clearing the caches."""
+Global___MaintenanceStep: _TypeAlias = MaintenanceStep  # noqa: Y015
+
+class _StepState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StepStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StepState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    STEP_STATE_UNSPECIFIED: _StepState.ValueType  # 0
+    """Not said."""
+    STEP_STATE_STARTED: _StepState.ValueType  # 1
+    """It began."""
+    STEP_STATE_DONE: _StepState.ValueType  # 2
+    """It was done."""
+    STEP_STATE_SKIPPED: _StepState.ValueType  # 3
+    """There was no need of it."""
+    STEP_STATE_FAILED: _StepState.ValueType  # 4
+    """It failed, and nothing after it was begun."""
+
+class StepState(_StepState, metaclass=_StepStateEnumTypeWrapper):
+    """How a step stands."""
+
+STEP_STATE_UNSPECIFIED: StepState.ValueType  # 0
+"""Not said."""
+STEP_STATE_STARTED: StepState.ValueType  # 1
+"""It began."""
+STEP_STATE_DONE: StepState.ValueType  # 2
+"""It was done."""
+STEP_STATE_SKIPPED: StepState.ValueType  # 3
+"""There was no need of it."""
+STEP_STATE_FAILED: StepState.ValueType  # 4
+"""It failed, and nothing after it was begun."""
+Global___StepState: _TypeAlias = StepState  # noqa: Y015
 
 @_typing.final
 class GetServerInfoRequest(_message.Message):
@@ -619,3 +688,601 @@ class DeleteMetadataResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteMetadataResponse: _TypeAlias = DeleteMetadataResponse  # noqa: Y015
+
+@_typing.final
+class GetMetricsRequest(_message.Message):
+    """Asks for figures of this process."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMetricsRequest: _TypeAlias = GetMetricsRequest  # noqa: Y015
+
+@_typing.final
+class GetMetricsResponse(_message.Message):
+    """Figures of this process since it began."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERIES_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    CONNECTIONS_FIELD_NUMBER: _builtins.int
+    CACHES_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def queries(self) -> Global___QueryFigures:
+        """Statements on the service's own database."""
+
+    @_builtins.property
+    def calls(self) -> Global___CallFigures:
+        """Calls of this service."""
+
+    @_builtins.property
+    def connections(self) -> Global___ConnectionFigures:
+        """Connections that are not deleted, and how many of them are ACTIVE or CONNECTED."""
+
+    @_builtins.property
+    def caches(self) -> _containers.RepeatedCompositeFieldContainer[Global___CacheFigures]:
+        """The caches."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when this process counts."""
+
+    def __init__(
+        self,
+        *,
+        queries: Global___QueryFigures | None = ...,
+        calls: Global___CallFigures | None = ...,
+        connections: Global___ConnectionFigures | None = ...,
+        caches: _abc.Iterable[Global___CacheFigures] | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "connections", b"connections", "queries", b"queries", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caches", b"caches", "calls", b"calls", "connections", b"connections", "queries", b"queries", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMetricsResponse: _TypeAlias = GetMetricsResponse  # noqa: Y015
+
+@_typing.final
+class QueryFigures(_message.Message):
+    """Statements on the service's own database."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ByTypeEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class ErrorsByTypeEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TOTAL_FIELD_NUMBER: _builtins.int
+    BY_TYPE_FIELD_NUMBER: _builtins.int
+    TIMES_FIELD_NUMBER: _builtins.int
+    SLOW_FIELD_NUMBER: _builtins.int
+    ERRORS_FIELD_NUMBER: _builtins.int
+    ERRORS_BY_TYPE_FIELD_NUMBER: _builtins.int
+    ERROR_RATE_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    """How many."""
+    slow: _builtins.int
+    """How many took longer than SLOW_QUERY_MS."""
+    errors: _builtins.int
+    """How many failed."""
+    error_rate: _builtins.float
+    """The share that failed, 0 to 1."""
+    @_builtins.property
+    def by_type(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """How many by kind (`SELECT`, `INSERT`…)."""
+
+    @_builtins.property
+    def times(self) -> Global___Times:
+        """How long they took."""
+
+    @_builtins.property
+    def errors_by_type(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """How many failed by kind."""
+
+    def __init__(
+        self,
+        *,
+        total: _builtins.int = ...,
+        by_type: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        times: Global___Times | None = ...,
+        slow: _builtins.int = ...,
+        errors: _builtins.int = ...,
+        errors_by_type: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        error_rate: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["times", b"times"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_type", b"by_type", "error_rate", b"error_rate", "errors", b"errors", "errors_by_type", b"errors_by_type", "slow", b"slow", "times", b"times", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueryFigures: _TypeAlias = QueryFigures  # noqa: Y015
+
+@_typing.final
+class CallFigures(_message.Message):
+    """Calls of this service."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ByCodeEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TOTAL_FIELD_NUMBER: _builtins.int
+    BY_CODE_FIELD_NUMBER: _builtins.int
+    TIMES_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    """How many ended."""
+    @_builtins.property
+    def by_code(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """How many ended by status code (`OK`, `NOT_FOUND`…)."""
+
+    @_builtins.property
+    def times(self) -> Global___Times:
+        """How long they took."""
+
+    def __init__(
+        self,
+        *,
+        total: _builtins.int = ...,
+        by_code: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        times: Global___Times | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["times", b"times"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_code", b"by_code", "times", b"times", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallFigures: _TypeAlias = CallFigures  # noqa: Y015
+
+@_typing.final
+class Times(_message.Message):
+    """How long something took; percentiles are as exact as the buckets of the histogram."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AVERAGE_FIELD_NUMBER: _builtins.int
+    P50_FIELD_NUMBER: _builtins.int
+    P95_FIELD_NUMBER: _builtins.int
+    P99_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def average(self) -> _duration_pb2.Duration:
+        """The average."""
+
+    @_builtins.property
+    def p50(self) -> _duration_pb2.Duration:
+        """Half took at most this long."""
+
+    @_builtins.property
+    def p95(self) -> _duration_pb2.Duration:
+        """95 of 100 took at most this long."""
+
+    @_builtins.property
+    def p99(self) -> _duration_pb2.Duration:
+        """99 of 100 took at most this long."""
+
+    def __init__(
+        self,
+        *,
+        average: _duration_pb2.Duration | None = ...,
+        p50: _duration_pb2.Duration | None = ...,
+        p95: _duration_pb2.Duration | None = ...,
+        p99: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "p50", b"p50", "p95", b"p95", "p99", b"p99"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "p50", b"p50", "p95", b"p95", "p99", b"p99"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Times: _TypeAlias = Times  # noqa: Y015
+
+@_typing.final
+class ConnectionFigures(_message.Message):
+    """Connections."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTIVE_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    active: _builtins.int
+    """Those that are ACTIVE or CONNECTED."""
+    total: _builtins.int
+    """All that are not deleted."""
+    def __init__(
+        self,
+        *,
+        active: _builtins.int = ...,
+        total: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConnectionFigures: _TypeAlias = ConnectionFigures  # noqa: Y015
+
+@_typing.final
+class CacheFigures(_message.Message):
+    """One cache."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    HITS_FIELD_NUMBER: _builtins.int
+    MISSES_FIELD_NUMBER: _builtins.int
+    HIT_RATE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    size: _builtins.int
+    """How many entries it has."""
+    hits: _builtins.int
+    """How often the answer was there."""
+    misses: _builtins.int
+    """How often it was not."""
+    hit_rate: _builtins.float
+    """The share of hits, 0 to 1."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        size: _builtins.int = ...,
+        hits: _builtins.int = ...,
+        misses: _builtins.int = ...,
+        hit_rate: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hit_rate", b"hit_rate", "hits", b"hits", "misses", b"misses", "name", b"name", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CacheFigures: _TypeAlias = CacheFigures  # noqa: Y015
+
+@_typing.final
+class RunMaintenanceRequest(_message.Message):
+    """Asks for the upkeep."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORCE_VACUUM_FIELD_NUMBER: _builtins.int
+    force_vacuum: _builtins.bool
+    """Vacuum also below 100 MB."""
+    def __init__(
+        self,
+        *,
+        force_vacuum: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force_vacuum", b"force_vacuum"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunMaintenanceRequest: _TypeAlias = RunMaintenanceRequest  # noqa: Y015
+
+@_typing.final
+class RunMaintenanceResponse(_message.Message):
+    """What happened to one step."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEP_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    STEPS_DONE_FIELD_NUMBER: _builtins.int
+    step: Global___MaintenanceStep.ValueType
+    """The step."""
+    state: Global___StepState.ValueType
+    """How it stands."""
+    message: _builtins.str
+    """What was done, or why not, in a sentence."""
+    steps_done: _builtins.int
+    """How many of the steps have ended, 0 to 5."""
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """How long it took, once it has ended."""
+
+    def __init__(
+        self,
+        *,
+        step: Global___MaintenanceStep.ValueType = ...,
+        state: Global___StepState.ValueType = ...,
+        message: _builtins.str = ...,
+        duration: _duration_pb2.Duration | None = ...,
+        steps_done: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "message", b"message", "state", b"state", "step", b"step", "steps_done", b"steps_done"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunMaintenanceResponse: _TypeAlias = RunMaintenanceResponse  # noqa: Y015
+
+@_typing.final
+class ClearCachesRequest(_message.Message):
+    """Asks for the caches to be cleared."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClearCachesRequest: _TypeAlias = ClearCachesRequest  # noqa: Y015
+
+@_typing.final
+class ClearCachesResponse(_message.Message):
+    """What was cleared."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ClearedEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    CLEARED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def cleared(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """How many entries each cache had."""
+
+    def __init__(
+        self,
+        *,
+        cleared: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cleared", b"cleared"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClearCachesResponse: _TypeAlias = ClearCachesResponse  # noqa: Y015
+
+@_typing.final
+class AuditEvent(_message.Message):
+    """An entry of the audit log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    ACTOR_ID_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PEER_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """Grows with every entry."""
+    actor: _builtins.str
+    """Who did it: `admin`, `user`, or `system` for the service itself."""
+    actor_id: _builtins.str
+    """For a user the WUZAPI id, or a digest of the token where there is none; empty otherwise."""
+    action: _builtins.str
+    """The call, as `/wuzapi_manager.v1.ConnectionService/UpdateConnection`; empty for the service itself."""
+    target: _builtins.str
+    """What it was done to: `connections/12`, `connections/12/records`, `branding`, `relay/…`, `maintenance/…`."""
+    outcome: _builtins.str
+    """How it ended: `OK`, or the name of the status code."""
+    request_id: _builtins.str
+    """The x-request-id of the call."""
+    peer: _builtins.str
+    """Where the call came from, as gRPC says it."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When it happened."""
+
+    @_builtins.property
+    def before(self) -> _struct_pb2.Struct:
+        """The facts that changed, as they were. No secrets and no values of records; users by a keyed digest."""
+
+    @_builtins.property
+    def after(self) -> _struct_pb2.Struct:
+        """The facts that changed, as they are since."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        actor: _builtins.str = ...,
+        actor_id: _builtins.str = ...,
+        action: _builtins.str = ...,
+        target: _builtins.str = ...,
+        outcome: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        peer: _builtins.str = ...,
+        before: _struct_pb2.Struct | None = ...,
+        after: _struct_pb2.Struct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "actor_id", b"actor_id", "after", b"after", "before", b"before", "id", b"id", "outcome", b"outcome", "peer", b"peer", "request_id", b"request_id", "target", b"target", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuditEvent: _TypeAlias = AuditEvent  # noqa: Y015
+
+@_typing.final
+class ListAuditEventsRequest(_message.Message):
+    """Asks for a page of the audit log. What is empty is not asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    ACTOR_ID_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many at most: 0 means 100, more than 1,000 means 1,000."""
+    page_token: _builtins.str
+    """The next_page_token of the page before."""
+    actor: _builtins.str
+    """`admin`, `user` or `system`."""
+    actor_id: _builtins.str
+    """One user's."""
+    action: _builtins.str
+    """One call's, as `/wuzapi_manager.v1.ConnectionService/UpdateConnection`."""
+    target: _builtins.str
+    """On this, and on what lies below it."""
+    outcome: _builtins.str
+    """With this outcome, as `OK` or `PERMISSION_DENIED`."""
+    request_id: _builtins.str
+    """Of this call."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """Not before this moment."""
+
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """Before this moment."""
+
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        actor_id: _builtins.str = ...,
+        action: _builtins.str = ...,
+        target: _builtins.str = ...,
+        outcome: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "actor_id", b"actor_id", "outcome", b"outcome", "page_size", b"page_size", "page_token", b"page_token", "request_id", b"request_id", "since", b"since", "target", b"target", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAuditEventsRequest: _TypeAlias = ListAuditEventsRequest  # noqa: Y015
+
+@_typing.final
+class ListAuditEventsResponse(_message.Message):
+    """A page of the audit log, newest first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The token of the next page; empty on the last."""
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditEvent]:
+        """The entries."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[Global___AuditEvent] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAuditEventsResponse: _TypeAlias = ListAuditEventsResponse  # noqa: Y015

@@ -77,6 +77,26 @@ class MaintenanceServiceStub:
                 request_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.DeleteMetadataRequest.SerializeToString,
                 response_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.DeleteMetadataResponse.FromString,
                 _registered_method=True)
+        self.GetMetrics = channel.unary_unary(
+                '/wuzapi_manager.v1.MaintenanceService/GetMetrics',
+                request_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.GetMetricsRequest.SerializeToString,
+                response_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.GetMetricsResponse.FromString,
+                _registered_method=True)
+        self.RunMaintenance = channel.unary_stream(
+                '/wuzapi_manager.v1.MaintenanceService/RunMaintenance',
+                request_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.RunMaintenanceRequest.SerializeToString,
+                response_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.RunMaintenanceResponse.FromString,
+                _registered_method=True)
+        self.ClearCaches = channel.unary_unary(
+                '/wuzapi_manager.v1.MaintenanceService/ClearCaches',
+                request_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.ClearCachesRequest.SerializeToString,
+                response_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.ClearCachesResponse.FromString,
+                _registered_method=True)
+        self.ListAuditEvents = channel.unary_unary(
+                '/wuzapi_manager.v1.MaintenanceService/ListAuditEvents',
+                request_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.ListAuditEventsRequest.SerializeToString,
+                response_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.ListAuditEventsResponse.FromString,
+                _registered_method=True)
 
 
 class MaintenanceServiceServicer:
@@ -154,6 +174,41 @@ class MaintenanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMetrics(self, request, context):
+        """Gives figures of this process since it began, the same that Prometheus reads: with several workers each has its
+        own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RunMaintenance(self, request, context):
+        """Runs the upkeep, with a message at the start and at the end of each step: integrity, vacuum (above 100 MB, or when
+        forced), analyze, checkpoint, caches. A step that fails ends it.
+
+        - ABORTED, CONFLICT: it runs already; the metadata says since when as `since`, and by whose request as `request_id`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClearCaches(self, request, context):
+        """Forgets what is cached in this process: users and connections are asked for anew. What is known of the columns of
+        tables is never older than a minute.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAuditEvents(self, request, context):
+        """Lists who did what to what, newest first. Entries are kept for 90 days.
+
+        - INVALID_ARGUMENT, VALIDATION_ERROR: page_size, page_token, actor, since or until.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MaintenanceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -191,6 +246,26 @@ def add_MaintenanceServiceServicer_to_server(servicer, server):
                     servicer.DeleteMetadata,
                     request_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.DeleteMetadataRequest.FromString,
                     response_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.DeleteMetadataResponse.SerializeToString,
+            ),
+            'GetMetrics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMetrics,
+                    request_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.GetMetricsRequest.FromString,
+                    response_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.GetMetricsResponse.SerializeToString,
+            ),
+            'RunMaintenance': grpc.unary_stream_rpc_method_handler(
+                    servicer.RunMaintenance,
+                    request_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.RunMaintenanceRequest.FromString,
+                    response_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.RunMaintenanceResponse.SerializeToString,
+            ),
+            'ClearCaches': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClearCaches,
+                    request_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.ClearCachesRequest.FromString,
+                    response_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.ClearCachesResponse.SerializeToString,
+            ),
+            'ListAuditEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditEvents,
+                    request_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.ListAuditEventsRequest.FromString,
+                    response_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.ListAuditEventsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -390,6 +465,114 @@ class MaintenanceService:
             '/wuzapi_manager.v1.MaintenanceService/DeleteMetadata',
             wuzapi__manager_dot_v1_dot_maintenance__pb2.DeleteMetadataRequest.SerializeToString,
             wuzapi__manager_dot_v1_dot_maintenance__pb2.DeleteMetadataResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wuzapi_manager.v1.MaintenanceService/GetMetrics',
+            wuzapi__manager_dot_v1_dot_maintenance__pb2.GetMetricsRequest.SerializeToString,
+            wuzapi__manager_dot_v1_dot_maintenance__pb2.GetMetricsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RunMaintenance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/wuzapi_manager.v1.MaintenanceService/RunMaintenance',
+            wuzapi__manager_dot_v1_dot_maintenance__pb2.RunMaintenanceRequest.SerializeToString,
+            wuzapi__manager_dot_v1_dot_maintenance__pb2.RunMaintenanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClearCaches(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wuzapi_manager.v1.MaintenanceService/ClearCaches',
+            wuzapi__manager_dot_v1_dot_maintenance__pb2.ClearCachesRequest.SerializeToString,
+            wuzapi__manager_dot_v1_dot_maintenance__pb2.ClearCachesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wuzapi_manager.v1.MaintenanceService/ListAuditEvents',
+            wuzapi__manager_dot_v1_dot_maintenance__pb2.ListAuditEventsRequest.SerializeToString,
+            wuzapi__manager_dot_v1_dot_maintenance__pb2.ListAuditEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

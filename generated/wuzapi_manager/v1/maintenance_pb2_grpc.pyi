@@ -75,6 +75,25 @@ class MaintenanceServiceStub:
     - PERMISSION_DENIED, PERMISSION_ERROR: a key of the system itself.
     - NOT_FOUND: no such key.
     """
+    GetMetrics: _grpc.UnaryUnaryMultiCallable[_maintenance_pb2.GetMetricsRequest, _maintenance_pb2.GetMetricsResponse]
+    """Gives figures of this process since it began, the same that Prometheus reads: with several workers each has its
+    own.
+    """
+    RunMaintenance: _grpc.UnaryStreamMultiCallable[_maintenance_pb2.RunMaintenanceRequest, _maintenance_pb2.RunMaintenanceResponse]
+    """Runs the upkeep, with a message at the start and at the end of each step: integrity, vacuum (above 100 MB, or when
+    forced), analyze, checkpoint, caches. A step that fails ends it.
+
+    - ABORTED, CONFLICT: it runs already; the metadata says since when as `since`, and by whose request as `request_id`.
+    """
+    ClearCaches: _grpc.UnaryUnaryMultiCallable[_maintenance_pb2.ClearCachesRequest, _maintenance_pb2.ClearCachesResponse]
+    """Forgets what is cached in this process: users and connections are asked for anew. What is known of the columns of
+    tables is never older than a minute.
+    """
+    ListAuditEvents: _grpc.UnaryUnaryMultiCallable[_maintenance_pb2.ListAuditEventsRequest, _maintenance_pb2.ListAuditEventsResponse]
+    """Lists who did what to what, newest first. Entries are kept for 90 days.
+
+    - INVALID_ARGUMENT, VALIDATION_ERROR: page_size, page_token, actor, since or until.
+    """
 
 @_typing.type_check_only
 class MaintenanceServiceAsyncStub(MaintenanceServiceStub):
@@ -122,6 +141,25 @@ class MaintenanceServiceAsyncStub(MaintenanceServiceStub):
     - INVALID_ARGUMENT, VALIDATION_ERROR or MISSING_REQUIRED_FIELD: key.
     - PERMISSION_DENIED, PERMISSION_ERROR: a key of the system itself.
     - NOT_FOUND: no such key.
+    """
+    GetMetrics: _aio.UnaryUnaryMultiCallable[_maintenance_pb2.GetMetricsRequest, _maintenance_pb2.GetMetricsResponse]  # type: ignore[assignment]
+    """Gives figures of this process since it began, the same that Prometheus reads: with several workers each has its
+    own.
+    """
+    RunMaintenance: _aio.UnaryStreamMultiCallable[_maintenance_pb2.RunMaintenanceRequest, _maintenance_pb2.RunMaintenanceResponse]  # type: ignore[assignment]
+    """Runs the upkeep, with a message at the start and at the end of each step: integrity, vacuum (above 100 MB, or when
+    forced), analyze, checkpoint, caches. A step that fails ends it.
+
+    - ABORTED, CONFLICT: it runs already; the metadata says since when as `since`, and by whose request as `request_id`.
+    """
+    ClearCaches: _aio.UnaryUnaryMultiCallable[_maintenance_pb2.ClearCachesRequest, _maintenance_pb2.ClearCachesResponse]  # type: ignore[assignment]
+    """Forgets what is cached in this process: users and connections are asked for anew. What is known of the columns of
+    tables is never older than a minute.
+    """
+    ListAuditEvents: _aio.UnaryUnaryMultiCallable[_maintenance_pb2.ListAuditEventsRequest, _maintenance_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
+    """Lists who did what to what, newest first. Entries are kept for 90 days.
+
+    - INVALID_ARGUMENT, VALIDATION_ERROR: page_size, page_token, actor, since or until.
     """
 
 class MaintenanceServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -209,6 +247,49 @@ class MaintenanceServiceServicer(metaclass=_abc_1.ABCMeta):
         - INVALID_ARGUMENT, VALIDATION_ERROR or MISSING_REQUIRED_FIELD: key.
         - PERMISSION_DENIED, PERMISSION_ERROR: a key of the system itself.
         - NOT_FOUND: no such key.
+        """
+
+    @_abc_1.abstractmethod
+    def GetMetrics(
+        self,
+        request: _maintenance_pb2.GetMetricsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_maintenance_pb2.GetMetricsResponse, _abc.Awaitable[_maintenance_pb2.GetMetricsResponse]]:
+        """Gives figures of this process since it began, the same that Prometheus reads: with several workers each has its
+        own.
+        """
+
+    @_abc_1.abstractmethod
+    def RunMaintenance(
+        self,
+        request: _maintenance_pb2.RunMaintenanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_maintenance_pb2.RunMaintenanceResponse], _abc.AsyncIterator[_maintenance_pb2.RunMaintenanceResponse]]:
+        """Runs the upkeep, with a message at the start and at the end of each step: integrity, vacuum (above 100 MB, or when
+        forced), analyze, checkpoint, caches. A step that fails ends it.
+
+        - ABORTED, CONFLICT: it runs already; the metadata says since when as `since`, and by whose request as `request_id`.
+        """
+
+    @_abc_1.abstractmethod
+    def ClearCaches(
+        self,
+        request: _maintenance_pb2.ClearCachesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_maintenance_pb2.ClearCachesResponse, _abc.Awaitable[_maintenance_pb2.ClearCachesResponse]]:
+        """Forgets what is cached in this process: users and connections are asked for anew. What is known of the columns of
+        tables is never older than a minute.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAuditEvents(
+        self,
+        request: _maintenance_pb2.ListAuditEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_maintenance_pb2.ListAuditEventsResponse, _abc.Awaitable[_maintenance_pb2.ListAuditEventsResponse]]:
+        """Lists who did what to what, newest first. Entries are kept for 90 days.
+
+        - INVALID_ARGUMENT, VALIDATION_ERROR: page_size, page_token, actor, since or until.
         """
 
 def add_MaintenanceServiceServicer_to_server(servicer: MaintenanceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

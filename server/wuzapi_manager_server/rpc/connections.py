@@ -46,8 +46,9 @@ class ConnectionServicer(connection_pb2_grpc.ConnectionServiceServicer):
         self._connections = connections
         self._tokens = tokens
         self._page_bytes = page_bytes
-        self._whole = MessageCache(connections.store, connection_to)
-        self._views = MessageCache(connections.store, user_view_to)
+        self._whole = MessageCache("connections", connections.store, connection_to)
+        self._views = MessageCache("user connections", connections.store, user_view_to)
+        self.caches = (self._whole, self._views)
 
     async def CreateConnection(
         self, request: pb.CreateConnectionRequest, context: Context

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TypeVar
 
 from google.protobuf.descriptor import EnumDescriptor
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -147,3 +148,10 @@ def struct_to(values: Mapping[str, Json]) -> Struct:
     struct = Struct()
     struct.update(values)
     return struct
+
+
+def duration_to(seconds: float) -> Duration:
+    """Seconds as a message."""
+    duration = Duration()
+    duration.FromNanoseconds(round(seconds * 1_000_000_000))
+    return duration

@@ -2,11 +2,11 @@
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from enum import Enum
 
-from google.protobuf.duration_pb2 import Duration
 from grpc.aio import ServicerContext
 
 from wuzapi_manager.v1 import maintenance_pb2 as pb
@@ -15,7 +15,9 @@ from wuzapi_manager_server.domain.deadline import timed_out
 from wuzapi_manager_server.domain.maintenance import Stats, is_own_key, key_problem, value_problem
 from wuzapi_manager_server.errors import Text, Violation
 from wuzapi_manager_server.rpc.call import current
-from wuzapi_manager_server.rpc.convert_common import choice_from, timestamp_to
+from wuzapi_manager_server.rpc.convert_common import choice_from, duration_to, timestamp_to
+from wuzapi_manager_server.rpc.maintenance_audit import audit_events
+from wuzapi_manager_server.rpc.maintenance_upkeep import UpkeepCalls
 from wuzapi_manager_server.rpc.requests import Problems, binding, required
 from wuzapi_manager_server.services.maintenance import Maintenance
 from wuzapi_manager_server.services.page_tokens import PageTokens, page_size
@@ -54,8 +56,11 @@ class About:
 class MaintenanceServicer(maintenance_pb2_grpc.MaintenanceServiceServicer):
     """Answers MaintenanceService. `page_bytes` bounds an answer's size."""
 
-    def __init__(self, maintenance: Maintenance, about: About, tokens: PageTokens, page_bytes: int) -> None:
+    def __init__(
+        self, maintenance: Maintenance, upkeep: UpkeepCalls, about: About, tokens: PageTokens, page_bytes: int
+    ) -> None:
         self._maintenance = maintenance
+        self._upkeep = upkeep
         self._about = about
         self._tokens = tokens
         self._page_bytes = page_bytes
@@ -136,12 +141,25 @@ class MaintenanceServicer(maintenance_pb2_grpc.MaintenanceServiceServicer):
         await self._maintenance.delete(request.key)
         return pb.DeleteMetadataResponse()
 
+    async def GetMetrics(self, request: pb.GetMetricsRequest, context: Context) -> pb.GetMetricsResponse:
+        """See the proto."""
+        return self._upkeep.metrics(await self._maintenance.stats())
 
-def duration_to(seconds: float) -> Duration:
-    """Seconds as a message."""
-    duration = Duration()
-    duration.FromNanoseconds(round(seconds * 1_000_000_000))
-    return duration
+    async def RunMaintenance(
+        self, request: pb.RunMaintenanceRequest, context: Context
+    ) -> AsyncGenerator[pb.RunMaintenanceResponse]:
+        """See the proto."""
+        async with aclosing(self._upkeep.run(request)) as steps:
+            async for step in steps:
+                yield step
+
+    async def ClearCaches(self, request: pb.ClearCachesRequest, context: Context) -> pb.ClearCachesResponse:
+        """See the proto."""
+        return self._upkeep.clear()
+
+    async def ListAuditEvents(self, request: pb.ListAuditEventsRequest, context: Context) -> pb.ListAuditEventsResponse:
+        """See the proto."""
+        return await audit_events(request, self._maintenance, self._tokens, self._page_bytes)
 
 
 def _entry_to(metadata: Metadata) -> pb.MetadataEntry:

@@ -18,7 +18,10 @@ MAX_BYTES = 16 * 1024 * 1024
 class MessageCache:
     """Messages by connection id; the least lately used go when MAX_BYTES are held."""
 
-    def __init__(self, store: ConnectionStore, convert: Callable[[Connection], Message]) -> None:
+    def __init__(self, name: str, store: ConnectionStore, convert: Callable[[Connection], Message]) -> None:
+        self.name = name
+        self.hits = 0
+        self.misses = 0
         self._store = store
         self._convert = convert
         self._kept: OrderedDict[int, tuple[int, bytes]] = OrderedDict()
@@ -35,10 +38,20 @@ class MessageCache:
                 found[head.id] = message
             else:
                 missing.append(head.id)
+        self.hits += len(found)
+        self.misses += len(missing)
         if missing:
             for connection in self._store.get_many(missing):
                 found[connection.id] = self._keep(connection)
         return found
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def clear(self) -> None:
+        """Drops all."""
+        self._kept.clear()
+        self._bytes = 0
 
     def _keep(self, connection: Connection) -> bytes:
         message = self._convert(connection).SerializeToString()

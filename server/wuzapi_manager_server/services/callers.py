@@ -53,10 +53,16 @@ class Callers:
         self.misses = 0
         self.questions = 0
 
-    @property
-    def size(self) -> int:
+    name = "users"
+
+    def __len__(self) -> int:
         """How many users and refusals are kept."""
         return len(self._users) + len(self._refused)
+
+    def clear(self) -> None:
+        """Forgets whose tokens are: WUZAPI is asked anew."""
+        self._users.clear()
+        self._refused.clear()
 
     async def identify(self, *, token: str | None, authorization: str | None, deadline: Deadline) -> Caller:
         """The caller who gives these, either of which may be absent (None).

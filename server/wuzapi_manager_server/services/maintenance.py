@@ -3,10 +3,11 @@
 import time
 from functools import partial
 
+from wuzapi_manager_server.domain.audit import AuditEvent
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.maintenance import Checked, Stats, refuse_own_key
 from wuzapi_manager_server.errors import NotFound, Text
-from wuzapi_manager_server.storage.audit import AuditStore
+from wuzapi_manager_server.storage.audit import AuditFilter, AuditStore
 from wuzapi_manager_server.storage.database import Database
 from wuzapi_manager_server.storage.integrity import MOST_PROBLEMS, problems_of
 from wuzapi_manager_server.storage.metadata import Metadata, MetadataStore
@@ -33,6 +34,10 @@ class Maintenance:
     async def check(self, *, full: bool, deadline: Deadline) -> Checked:
         """What a check of the database finds. TimeoutError when the deadline passes meanwhile."""
         return await self._database.read_long(partial(self._check, full=full, until=deadline.at))
+
+    async def audit_page(self, wanted: AuditFilter, before_id: int | None, limit: int) -> list[AuditEvent]:
+        """Entries of the audit log, newest first, older than the entry `before_id`."""
+        return await self._database.read_long(partial(self._audits.page, wanted, before_id, limit))
 
     def get(self, key: str) -> Metadata:
         """The value of a key. NotFound where there is none."""

@@ -68,7 +68,12 @@ class Result(NamedTuple):
 
 
 class Records:
-    """Admits callers to the tables of connections."""
+    """Admits callers to the tables of connections.
+
+    As a cache it holds connections as they were read last; `hits` and `misses` count how often one was still current.
+    """
+
+    name = "record connections"
 
     def __init__(
         self, store: ConnectionStore, sources: Sources, box: SecretBox, audit: Audit, kept: int = 1_000
@@ -80,6 +85,16 @@ class Records:
         self._kept = kept
         self._connections: dict[int, Connection] = {}
         self._fields: dict[tuple[int, bool, bool], tuple[int, Fields]] = {}
+        self.hits = 0
+        self.misses = 0
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def clear(self) -> None:
+        """Reads everything anew."""
+        self._connections.clear()
+        self._fields.clear()
 
     async def open(self, caller: Caller, connection_id: int, as_user: str, deadline: Deadline) -> "OpenTable":
         """The table of a connection in the scope of the caller.
@@ -121,6 +136,9 @@ class Records:
         kept = self._connections.get(identifier)
         if version is not None and (kept is None or kept.version != version):
             kept = self._store.get(identifier)
+            self.misses += 1
+        else:
+            self.hits += 1
         if version is None or kept is None or kept.delete_time:
             self._connections.pop(identifier, None)
             raise NotFound(

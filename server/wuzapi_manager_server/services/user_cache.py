@@ -45,3 +45,7 @@ class UserCache(Generic[V]):
         """Forgets every entry that `which` says of, by its digest and value."""
         for digest in [digest for digest, (_, value) in self._entries.items() if which(digest, value)]:
             del self._entries[digest]
+
+    def clear(self) -> None:
+        """Forgets all."""
+        self._entries.clear()

@@ -21,7 +21,7 @@ from peewee import PeeweeException, Query
 from playhouse.apsw_ext import APSWDatabase
 
 from wuzapi_manager_server.errors import ServiceError, Text
-from wuzapi_manager_server.observe import logger
+from wuzapi_manager_server.observe import QueryMetrics, logger
 from wuzapi_manager_server.storage import faults
 from wuzapi_manager_server.storage.migrations import APPLICATION_ID, STEPS, migrate, version_of
 from wuzapi_manager_server.storage.pragmas import Pragmas, has_wal_bug
@@ -43,6 +43,7 @@ class Database:
 
     def __init__(self, path: Path, pragmas: Pragmas, slow: float) -> None:
         self.path = path
+        self.metrics: QueryMetrics | None = None
         self._pragmas = pragmas
         self._slow = slow
         # Without CREATE: a file that vanishes is an error, not a new database. `timeout` is set by the pragmas too.
@@ -86,15 +87,19 @@ class Database:
 
     def rows(self, text: str, values: Values = ()) -> Rows:
         """Runs a statement and gives all its rows: the way of hot paths, with statements compiled once."""
-        began = time.monotonic()
+        began = time.perf_counter()
         try:
             connection: apsw.Connection | None = getattr(self._local, "connection", None)
             if connection is None:
                 connection = self.connect(read_only=True)
             found: Rows = connection.execute(text, values).fetchall()
         except _ERRORS as error:
+            if self.metrics is not None:
+                self.metrics.failed(text)
             raise faults.translated(error) from error
-        took = time.monotonic() - began
+        took = time.perf_counter() - began
+        if self.metrics is not None:
+            self.metrics.observe(text, took, slow=took > self._slow)
         if took > self._slow:
             logger().warning("slow query", sql=text[:_SHOWN], duration_ms=round(took * 1000))
         return found

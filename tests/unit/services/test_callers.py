@@ -124,7 +124,7 @@ async def test_a_token_that_wuzapi_knows_makes_a_user(book: Book) -> None:
     assert await identify(callers, TOKEN) == expected
     assert await identify(callers, TOKEN) == expected
     assert book.asked == [TOKEN]
-    assert (callers.hits, callers.misses, callers.questions, callers.size) == (1, 1, 1, 1)
+    assert (callers.hits, callers.misses, callers.questions, len(callers)) == (1, 1, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ async def test_a_malformed_token_is_refused_unasked(book: Book, token: str) -> N
     with pytest.raises(InvalidToken):
         await identify(callers, token)
     assert not book.asked
-    assert callers.size == 0
+    assert len(callers) == 0
 
 
 async def test_a_users_id_is_no_token(book: Book) -> None:
@@ -200,7 +200,7 @@ async def test_guesses_do_not_push_out_users(book: Book) -> None:
             await identify(callers, f"guess-number-{number}")
     await identify(callers, TOKEN)
     assert book.asked.count(TOKEN) == 1
-    assert callers.size == 11
+    assert len(callers) == 11
 
 
 async def test_not_knowing_is_not_kept(book: Book) -> None:

@@ -1,0 +1,91 @@
+"""MaintenanceService: the audit log."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from wuzapi_manager.v1 import maintenance_pb2 as pb
+from wuzapi_manager_server.domain.audit import ActorKind, AuditEvent
+from wuzapi_manager_server.errors import InvalidInput, Text, Violation
+from wuzapi_manager_server.rpc.call import current
+from wuzapi_manager_server.rpc.convert_common import timestamp_to
+from wuzapi_manager_server.rpc.requests import Problems, binding
+from wuzapi_manager_server.services.maintenance import Maintenance
+from wuzapi_manager_server.services.page_tokens import PageTokens, page_size
+from wuzapi_manager_server.storage.audit import AuditFilter
+
+_DEFAULT_PAGE, _LARGEST_PAGE = 100, 1_000
+_ACTORS: dict[str, ActorKind | None] = {"": None, "admin": "admin", "user": "user", "system": "system"}
+
+
+async def audit_events(
+    request: pb.ListAuditEventsRequest, maintenance: Maintenance, tokens: PageTokens, page_bytes: int
+) -> pb.ListAuditEventsResponse:
+    """A page of the audit log, newest first."""
+    problems = Problems()
+    bound = binding(current().caller, request, "page_size", "page_token")
+    wanted = problems.attempt(lambda: _filter_from(request), AuditFilter())
+    size = problems.attempt(lambda: page_size(request.page_size, _DEFAULT_PAGE, _LARGEST_PAGE), 1)
+    place = problems.attempt(lambda: tokens.take(request.page_token, bound), ())
+    problems.settle()
+    before = place[0] if place and isinstance(place[0], int) else None
+    response = pb.ListAuditEventsResponse()
+    total = 0
+    for event in await maintenance.audit_page(wanted, before, size + 1):
+        message = _event_to(event)
+        total += message.ByteSize()
+        if response.events and (len(response.events) == size or total > page_bytes):
+            response.next_page_token = tokens.give((response.events[-1].id,), bound)
+            break
+        response.events.append(message)
+    return response
+
+
+def _filter_from(request: pb.ListAuditEventsRequest) -> AuditFilter:
+    problems = Problems()
+    if request.actor not in _ACTORS:
+        text = Text("must be admin, user or system", "actor deve ser admin, user ou system")
+        problems.violations.append(Violation("actor", text))
+    since = problems.attempt(lambda: _moment("since", request.HasField, request.since), None)
+    until = problems.attempt(lambda: _moment("until", request.HasField, request.until), None)
+    problems.settle()
+    return AuditFilter(
+        actor=_ACTORS[request.actor],
+        actor_id=request.actor_id,
+        action=request.action,
+        target=request.target,
+        outcome=request.outcome,
+        request_id=request.request_id,
+        since=since,
+        until=until,
+    )
+
+
+def _moment(field: str, is_set: Callable[..., bool], given: Timestamp) -> datetime | None:
+    if not is_set(field):
+        return None
+    try:
+        return given.ToDatetime(UTC)
+    except (ValueError, OverflowError):
+        text = Text("must be from the year 1 to 9999", f"{field} deve estar entre os anos 1 e 9999")
+        raise InvalidInput([Violation(field, text)]) from None
+
+
+def _event_to(event: AuditEvent) -> pb.AuditEvent:
+    message = pb.AuditEvent(
+        id=event.id,
+        time=timestamp_to(event.time),
+        actor=event.actor.kind,
+        actor_id=event.actor.id,
+        action=event.actor.action,
+        target=event.deed.target,
+        outcome=event.outcome,
+        request_id=event.actor.request_id,
+        peer=event.actor.peer,
+    )
+    if event.deed.before:
+        message.before.update(event.deed.before)
+    if event.deed.after:
+        message.after.update(event.deed.after)
+    return message

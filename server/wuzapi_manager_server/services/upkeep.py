@@ -1,0 +1,131 @@
+"""The upkeep of the service's own database, step by step, one run at a time."""
+
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+
+from wuzapi_manager_server.domain.audit import acting
+from wuzapi_manager_server.errors import Conflict, ServiceError, Text
+from wuzapi_manager_server.observe import Cache, failure, logger
+from wuzapi_manager_server.storage.database import Database
+from wuzapi_manager_server.storage.integrity import problems_of
+
+VACUUM_ABOVE = 100 * 1024 * 1024
+
+
+class Step(Enum):
+    """The steps, in order. Names are those of the protos without prefix."""
+
+    INTEGRITY = "INTEGRITY"
+    VACUUM = "VACUUM"
+    ANALYZE = "ANALYZE"
+    CHECKPOINT = "CHECKPOINT"
+    CACHES = "CACHES"
+
+
+class State(Enum):
+    """How a step stands. Names are those of the protos without prefix."""
+
+    STARTED = "STARTED"
+    DONE = "DONE"
+    SKIPPED = "SKIPPED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What happened to a step; `seconds` once it has ended, and how many steps have."""
+
+    step: Step
+    state: State
+    message: Text
+    steps_done: int
+    seconds: float = 0.0
+
+
+class Upkeep:
+    """Keeps the database in shape, and the caches."""
+
+    def __init__(self, database: Database, caches: Sequence[Cache]) -> None:
+        self.caches = caches
+        self._database = database
+        self._runs: tuple[datetime, str] | None = None
+
+    def clear_caches(self) -> Mapping[str, int]:
+        """Clears all, and says how many entries each had."""
+        cleared: dict[str, int] = {}
+        for cache in self.caches:
+            cleared[cache.name] = len(cache)
+            cache.clear()
+        return cleared
+
+    async def run(self, *, force_vacuum: bool) -> AsyncGenerator[Progress]:
+        """Runs the steps. Conflict where they run already. A failed step is told and ends the run."""
+        if self._runs is not None:
+            since, request_id = self._runs
+            raise Conflict(
+                Text("The maintenance runs already", "A manutenção já está em execução"),
+                suggestion=Text("Wait for it to end", "Aguarde o término"),
+                metadata={"since": since.isoformat(timespec="seconds"), "request_id": request_id},
+                retry_after=5.0,
+            )
+        self._runs = (datetime.now(UTC), acting.get().request_id)
+        steps: Mapping[Step, Callable[[], Awaitable[tuple[State, Text]]]] = {
+            Step.INTEGRITY: self._integrity,
+            Step.VACUUM: lambda: self._vacuum(force=force_vacuum),
+            Step.ANALYZE: self._analyze,
+            Step.CHECKPOINT: self._checkpoint,
+            Step.CACHES: self._clear,
+        }
+        try:
+            for done, (step, work) in enumerate(steps.items()):
+                yield Progress(step, State.STARTED, Text("Started", "Iniciado"), done)
+                began = time.perf_counter()
+                try:
+                    state, message = await work()
+                except ServiceError as error:
+                    logger().error("maintenance failed", step=step.value, **failure(error))
+                    state, message = State.FAILED, error.text
+                yield Progress(step, state, message, done + 1, time.perf_counter() - began)
+                if state is State.FAILED:
+                    break
+        finally:
+            self._runs = None
+
+    async def _integrity(self) -> tuple[State, Text]:
+        problems = await self._database.read_long(lambda: problems_of(self._database.path, full=False))
+        if problems:
+            return State.FAILED, Text(
+                f"{len(problems)} problems were found: {problems[0]}",
+                f"{len(problems)} problemas encontrados: {problems[0]}",
+            )
+        return State.DONE, Text("No problem was found", "Nenhum problema encontrado")
+
+    async def _vacuum(self, *, force: bool) -> tuple[State, Text]:
+        before = self._database.path.stat().st_size
+        if not force and before <= VACUUM_ABOVE:
+            return State.SKIPPED, Text(
+                f"The database has {before} bytes, not above {VACUUM_ABOVE}",
+                f"O banco tem {before} bytes, abaixo de {VACUUM_ABOVE}",
+            )
+        await self._database.alone(lambda: self._database.rows("VACUUM"))
+        # In WAL mode the file itself shrinks when the log is moved into it.
+        await self._database.alone(lambda: self._database.rows("PRAGMA wal_checkpoint(TRUNCATE)"))
+        freed = before - self._database.path.stat().st_size
+        return State.DONE, Text(f"{freed} bytes were given back", f"{freed} bytes foram liberados")
+
+    async def _analyze(self) -> tuple[State, Text]:
+        await self._database.alone(lambda: self._database.rows("ANALYZE"))
+        return State.DONE, Text("The tables were counted", "As tabelas foram analisadas")
+
+    async def _checkpoint(self) -> tuple[State, Text]:
+        rows = await self._database.alone(lambda: self._database.rows("PRAGMA wal_checkpoint(TRUNCATE)"))
+        if rows and int(rows[0][0]):
+            return State.SKIPPED, Text("A reader was in the way", "Uma leitura em andamento impediu a operação")
+        return State.DONE, Text("The write-ahead log is empty", "O log de gravação (WAL) está vazio")
+
+    async def _clear(self) -> tuple[State, Text]:
+        cleared = sum(self.clear_caches().values())
+        return State.DONE, Text(f"{cleared} entries were forgotten", f"{cleared} entradas removidas")

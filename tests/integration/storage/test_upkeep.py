@@ -1,0 +1,69 @@
+"""The upkeep as a use case on a real database."""
+
+import apsw
+import pytest
+
+from wuzapi_manager_server.domain.audit import Actor, acting
+from wuzapi_manager_server.errors import Conflict
+from wuzapi_manager_server.services.upkeep import State, Step, Upkeep
+from wuzapi_manager_server.storage.database import Database
+
+
+@pytest.fixture
+def upkeep(database: Database) -> Upkeep:
+    return Upkeep(database, [])
+
+
+async def test_one_at_a_time(upkeep: Upkeep) -> None:
+    """While it runs another is refused with since when and by whose request; once it ended it may run again."""
+    acting.set(Actor("admin", "", "", "the-first"))
+    running = upkeep.run(force_vacuum=False)
+    assert (await anext(running)).state is State.STARTED
+    with pytest.raises(Conflict) as raised:
+        await anext(upkeep.run(force_vacuum=False))
+    assert raised.value.metadata["request_id"] == "the-first"
+    assert raised.value.metadata["since"]
+    assert [each.steps_done async for each in running][-1] == 5
+    assert [each.steps_done async for each in upkeep.run(force_vacuum=True)][-1] == 5
+
+
+async def test_one_that_is_broken_off_makes_room(upkeep: Upkeep) -> None:
+    """A caller who goes away in the midst does not keep others from it."""
+    running = upkeep.run(force_vacuum=False)
+    await anext(running)
+    await running.aclose()
+    assert [each.steps_done async for each in upkeep.run(force_vacuum=False)][-1] == 5
+
+
+async def test_a_failed_step_ends_it(upkeep: Upkeep, database: Database) -> None:
+    """A database that another program holds cannot be vacuumed: that is told, and nothing after it is begun."""
+    other = apsw.Connection(str(database.path))
+    await database.write(lambda: database.changed("INSERT INTO system_metadata VALUES ('a', 'b', '', '')"))
+    database.rows("PRAGMA busy_timeout = 1")
+    await database.alone(lambda: database.rows("PRAGMA busy_timeout = 1"))
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        told = [each async for each in upkeep.run(force_vacuum=True)]
+    finally:
+        other.close()
+    assert [(each.step, each.state) for each in told[1::2]] == [
+        (Step.INTEGRITY, State.DONE),
+        (Step.VACUUM, State.FAILED),
+    ]
+    assert told[-1].message.en == "The database is busy"
+
+
+async def test_what_keeps_the_log_from_being_emptied_is_told(upkeep: Upkeep, database: Database) -> None:
+    """A reader in the way of the checkpoint is no failure."""
+    await database.alone(lambda: database.rows("PRAGMA busy_timeout = 1"))
+    other = apsw.Connection(str(database.path))
+    await database.write(lambda: database.changed("INSERT INTO system_metadata VALUES ('a', 'b', '', '')"))
+    other.execute("BEGIN")
+    other.execute("SELECT count(*) FROM system_metadata").fetchall()
+    try:
+        await database.write(lambda: database.changed("INSERT INTO system_metadata VALUES ('c', 'd', '', '')"))
+        told = {each.step: each.state async for each in upkeep.run(force_vacuum=False)}
+    finally:
+        other.close()
+    assert told[Step.CHECKPOINT] is State.SKIPPED
+    assert told[Step.CACHES] is State.DONE
