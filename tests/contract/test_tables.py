@@ -251,6 +251,10 @@ def test_a_connection_is_tested_step_by_step(world: World, source: SourceUnderTe
     assert not answer.ok
     assert [step.ok for step in answer.steps][-2:] == [True, False]
     assert answer.steps[-1].name == "user_link_field"
+    assert [step.fault for step in answer.steps][-2:] == [
+        connections.TEST_FAULT_UNSPECIFIED,
+        connections.TEST_FAULT_CONFIG,
+    ]
     assert "nothing" in answer.steps[-1].message
     assert answer.steps[-1].suggestion
     assert answer.connection.status == connections.CONNECTION_STATUS_ERROR

@@ -188,6 +188,34 @@ TLS_MODE_VERIFY_FULL: TlsMode.ValueType  # 5
 """TLS, and the certificate must be the host's own."""
 Global___TlsMode: _TypeAlias = TlsMode  # noqa: Y015
 
+class _TestFault:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TestFaultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TestFault.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TEST_FAULT_UNSPECIFIED: _TestFault.ValueType  # 0
+    """The step passed."""
+    TEST_FAULT_CONFIG: _TestFault.ValueType  # 1
+    """The connection, or what its source allows, has to be changed: it fails again until somebody does."""
+    TEST_FAULT_TRANSIENT: _TestFault.ValueType  # 2
+    """The source does not answer, or not now: it may pass by itself. A wrong host or port can look the same."""
+    TEST_FAULT_SYSTEM: _TestFault.ValueType  # 3
+    """The service itself failed; its log says why."""
+
+class TestFault(_TestFault, metaclass=_TestFaultEnumTypeWrapper):
+    """Whose turn it is when a step of a test fails."""
+
+TEST_FAULT_UNSPECIFIED: TestFault.ValueType  # 0
+"""The step passed."""
+TEST_FAULT_CONFIG: TestFault.ValueType  # 1
+"""The connection, or what its source allows, has to be changed: it fails again until somebody does."""
+TEST_FAULT_TRANSIENT: TestFault.ValueType  # 2
+"""The source does not answer, or not now: it may pass by itself. A wrong host or port can look the same."""
+TEST_FAULT_SYSTEM: TestFault.ValueType  # 3
+"""The service itself failed; its log says why."""
+Global___TestFault: _TypeAlias = TestFault  # noqa: Y015
+
 @_typing.final
 class SqliteSource(_message.Message):
     """A SQLite file below SQLITE_SOURCES_DIR."""
@@ -1049,6 +1077,7 @@ class TestStep(_message.Message):
     DURATION_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     SUGGESTION_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """resolve, connect, tls, authenticate, table, columns, user_link_field or read."""
     ok: _builtins.bool
@@ -1057,6 +1086,8 @@ class TestStep(_message.Message):
     """What was found."""
     suggestion: _builtins.str
     """What to do about it; empty where it passed."""
+    fault: Global___TestFault.ValueType
+    """Whose turn it is; unspecified where it passed."""
     @_builtins.property
     def duration(self) -> _duration_pb2.Duration:
         """How long it took."""
@@ -1069,10 +1100,11 @@ class TestStep(_message.Message):
         duration: _duration_pb2.Duration | None = ...,
         message: _builtins.str = ...,
         suggestion: _builtins.str = ...,
+        fault: Global___TestFault.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "message", b"message", "name", b"name", "ok", b"ok", "suggestion", b"suggestion"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "fault", b"fault", "message", b"message", "name", b"name", "ok", b"ok", "suggestion", b"suggestion"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -127,14 +127,23 @@ class Row(NamedTuple):
     cells: tuple[Cell, ...]
 
 
+class Fault(Enum):
+    """Why a step failed: the configuration, what may pass by itself, or the service. Names are those of the protos."""
+
+    CONFIG = "CONFIG"
+    TRANSIENT = "TRANSIENT"
+    SYSTEM = "SYSTEM"
+
+
 class Step(NamedTuple):
-    """One step of a connection test. `duration` is in seconds."""
+    """One step of a connection test. `duration` is in seconds; `fault` is None where it passed."""
 
     name: str
     ok: bool
     duration: float
     message: str
     suggestion: str = ""
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True)

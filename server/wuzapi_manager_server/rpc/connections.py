@@ -222,7 +222,12 @@ class ConnectionServicer(connection_pb2_grpc.ConnectionServiceServicer):
             took = Duration()
             took.FromMicroseconds(round(step.duration * 1_000_000))
             response.steps.add(
-                name=step.name, ok=step.ok, duration=took, message=step.message, suggestion=step.suggestion
+                name=step.name,
+                ok=step.ok,
+                duration=took,
+                message=step.message,
+                suggestion=step.suggestion,
+                fault=pb.TestFault.Value(f"TEST_FAULT_{step.fault.value}") if step.fault else None,
             )
         if saved is not None:
             response.connection.CopyFrom(connection_to(saved))

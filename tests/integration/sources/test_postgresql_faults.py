@@ -18,6 +18,7 @@ from tests.integration.server.certificates import Authority
 from tests.integration.sources.helpers import soon
 from tests.integration.sources.postgresql import GUARD, configuration, database, place, schema
 from wuzapi_manager_server.domain.connection import Postgresql, TlsMode
+from wuzapi_manager_server.domain.table import Fault
 from wuzapi_manager_server.errors import (
     AlreadyExists,
     Conflict,
@@ -86,11 +87,12 @@ def backends(database: psycopg.Connection, what: str = "true") -> int:
     return int(row[0])
 
 
-async def failing_step(source: PostgresqlSource) -> str:
+async def failing_step(source: PostgresqlSource, fault: Fault = Fault.TRANSIENT) -> str:
     step = (await source.test("", soon()))[-1]
     assert not step.ok
     assert step.message
     assert step.suggestion
+    assert step.fault is fault
     return step.name
 
 
@@ -157,7 +159,8 @@ async def test_a_server_that_lets_nobody_in(table: Postgresql, state: str, error
         with pytest.raises(error) as refused:
             await source.describe(soon())
         assert "secret" not in refused.value.text.en
-        assert await failing_step(source) == "authenticate"
+        fault = Fault.TRANSIENT if error is ConnectionFailed else Fault.CONFIG
+        assert await failing_step(source, fault) == "authenticate"
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"", b"S" + b"\0" * 100, b"E" + b"\xff" * 100])
@@ -410,7 +413,7 @@ async def test_tls_as_the_connection_asks(
         else:
             with pytest.raises(ConnectionFailed):
                 await source.count(None, None, soon())
-            assert await failing_step(source) == "tls"
+            assert await failing_step(source, Fault.CONFIG) == "tls"
 
 
 async def test_a_certificate_of_another_name(
@@ -441,7 +444,7 @@ async def test_a_server_without_tls_where_that_is_asked_for(table: Postgresql, m
     async with tcp_server(plain) as port, opened(replace(table, port=port, tls_mode=mode)) as source:
         with pytest.raises(ConnectionFailed):
             await source.describe(soon())
-        assert await failing_step(source) == "tls"
+        assert await failing_step(source, Fault.CONFIG) == "tls"
     assert not b"".join(nothing)
 
 

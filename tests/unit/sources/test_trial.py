@@ -1,0 +1,47 @@
+"""Trying a source step by step: where it ends, and whose turn it is then."""
+
+import pytest
+
+from wuzapi_manager_server.domain.deadline import timed_out
+from wuzapi_manager_server.domain.table import Fault
+from wuzapi_manager_server.errors import (
+    ConnectionFailed,
+    CredentialsRejected,
+    PermissionDenied,
+    QueryFailed,
+    RateLimited,
+    ServiceError,
+    SystemFailure,
+    Text,
+)
+from wuzapi_manager_server.sources.trial import tried
+
+WHY = Text("why", "por quê")
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (ConnectionFailed(WHY), Fault.TRANSIENT),
+        (timed_out(), Fault.TRANSIENT),
+        (RateLimited(WHY), Fault.TRANSIENT),
+        (CredentialsRejected(WHY), Fault.CONFIG),
+        (QueryFailed(WHY), Fault.CONFIG),
+        (PermissionDenied(WHY), Fault.CONFIG),
+        (SystemFailure(WHY), Fault.SYSTEM),
+    ],
+)
+async def test_the_first_step_that_fails_is_the_last_and_says_whose_turn_it_is(
+    error: ServiceError, fault: Fault
+) -> None:
+    """Steps before it have passed; those behind it are not tried."""
+
+    async def passes() -> str:
+        return "well"
+
+    async def fails() -> str:
+        raise error
+
+    steps = await tried({"one": passes, "two": fails, "three": passes})
+    assert [(step.name, step.ok, step.fault) for step in steps] == [("one", True, None), ("two", False, fault)]
+    assert steps[1].message == error.text.en
