@@ -99,7 +99,7 @@ def test_a_connection_cannot_be_moved_to_a_refused_host(strict: World, kind: str
     assert rpc.GetConnection(pb.GetConnectionRequest(id=made.id)).connection == made
 
 
-@pytest.mark.parametrize("kind", ["mysql", "postgresql"])
+@pytest.mark.parametrize("kind", ["mysql", "postgresql", "nocodb"])
 def test_a_name_that_leads_to_a_refused_address_is_not_connected_to(strict: World, kind: str) -> None:
     """It is saved, as names are not looked up then; every use is refused, and users do not learn the host."""
     name = socket.gethostname()

@@ -212,6 +212,7 @@ class ConnectionServiceServicer:
         error. A saved one gets the status CONNECTED or ERROR.
 
         - INVALID_ARGUMENT, VALIDATION_ERROR or MISSING_REQUIRED_FIELD: neither or both given, or bad fields.
+        - PERMISSION_DENIED, PERMISSION_ERROR: one that is not saved names a host where sources may not lie.
         - NOT_FOUND: no such connection, or it is deleted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

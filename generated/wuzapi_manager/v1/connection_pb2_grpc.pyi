@@ -99,6 +99,7 @@ class ConnectionServiceStub:
     error. A saved one gets the status CONNECTED or ERROR.
 
     - INVALID_ARGUMENT, VALIDATION_ERROR or MISSING_REQUIRED_FIELD: neither or both given, or bad fields.
+    - PERMISSION_DENIED, PERMISSION_ERROR: one that is not saved names a host where sources may not lie.
     - NOT_FOUND: no such connection, or it is deleted.
     """
     DescribeSource: _grpc.UnaryUnaryMultiCallable[_connection_pb2.DescribeSourceRequest, _connection_pb2.DescribeSourceResponse]
@@ -208,6 +209,7 @@ class ConnectionServiceAsyncStub(ConnectionServiceStub):
     error. A saved one gets the status CONNECTED or ERROR.
 
     - INVALID_ARGUMENT, VALIDATION_ERROR or MISSING_REQUIRED_FIELD: neither or both given, or bad fields.
+    - PERMISSION_DENIED, PERMISSION_ERROR: one that is not saved names a host where sources may not lie.
     - NOT_FOUND: no such connection, or it is deleted.
     """
     DescribeSource: _aio.UnaryUnaryMultiCallable[_connection_pb2.DescribeSourceRequest, _connection_pb2.DescribeSourceResponse]  # type: ignore[assignment]
@@ -368,6 +370,7 @@ class ConnectionServiceServicer(metaclass=_abc_1.ABCMeta):
         error. A saved one gets the status CONNECTED or ERROR.
 
         - INVALID_ARGUMENT, VALIDATION_ERROR or MISSING_REQUIRED_FIELD: neither or both given, or bad fields.
+        - PERMISSION_DENIED, PERMISSION_ERROR: one that is not saved names a host where sources may not lie.
         - NOT_FOUND: no such connection, or it is deleted.
         """
 
