@@ -30,8 +30,10 @@ from wuzapi_manager_client.filters import (
 )
 from wuzapi_manager_client.manager import WuzapiManager
 from wuzapi_manager_client.records import BatchResult, Record, RecordPage
+from wuzapi_manager_client.relay import Answer
 
 __all__ = [
+    "Answer",
     "BatchResult",
     "Condition",
     "ManagerError",

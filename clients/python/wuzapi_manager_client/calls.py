@@ -10,6 +10,7 @@ import grpc
 from wuzapi_manager.v1.branding_pb2_grpc import BrandingServiceStub
 from wuzapi_manager.v1.connection_pb2_grpc import ConnectionServiceStub
 from wuzapi_manager.v1.record_pb2_grpc import RecordServiceStub
+from wuzapi_manager.v1.relay_pb2_grpc import RelayServiceStub
 from wuzapi_manager_client.errors import from_rpc_error
 
 Request = TypeVar("Request")
@@ -41,6 +42,7 @@ class Calls:
         self._connections = ConnectionServiceStub(channel)
         self._branding = BrandingServiceStub(channel)
         self._records = RecordServiceStub(channel)
+        self._relay = RelayServiceStub(channel)
 
     def _call(
         self, method: "grpc.UnaryUnaryMultiCallable[Request, Response]", request: Request, timeout: float | None

@@ -7,13 +7,15 @@ import grpc
 from wuzapi_manager_client.branding import BrandingCalls
 from wuzapi_manager_client.connections import ConnectionCalls
 from wuzapi_manager_client.records import RecordCalls
+from wuzapi_manager_client.relay import RelayCalls
 from wuzapi_manager_client.service_config import service_config
+from wuzapi_manager_client.sessions import SessionCalls
 from wuzapi_manager_client.transfer import TransferCalls
 
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024  # the service may be set to give more than the 4 MiB that gRPC takes
 
 
-class WuzapiManager(ConnectionCalls, BrandingCalls, RecordCalls, TransferCalls):
+class WuzapiManager(ConnectionCalls, BrandingCalls, RecordCalls, TransferCalls, RelayCalls, SessionCalls):
     """A client of the WUZAPI Manager data service, for one caller. Made once and kept; safe to use from many threads.
 
         with WuzapiManager("127.0.0.1:50051", admin_token=...) as admin:
@@ -26,14 +28,15 @@ class WuzapiManager(ConnectionCalls, BrandingCalls, RecordCalls, TransferCalls):
         with WuzapiManager("127.0.0.1:50051", token=...) as me:
             for record in me.list_records(connection.id, filter=eq("city", "Recife"), order_by="name"):
                 print(record.fields["name"])
+            me.send_text("+55 81 99999-0001", "Olá!")
 
     `token` is a user's WUZAPI token, `admin_token` the administrator's; without either only the branding can be read.
     `timeout` is the seconds that a call may take, all its tries together, where the call itself says nothing else.
     `tls` is True for TLS with the certificates of the machine, or credentials of gRPC; without it the way is not
     protected. `language` ("pt-BR" or "en") is that of `localized_message` in errors.
 
-    Every call raises a ManagerError (see wuzapi_manager_client.errors) when it fails. Reads and creates are tried again
-    when the service cannot be reached; other writes are not.
+    Every call raises a ManagerError (see wuzapi_manager_client.errors) when it fails. Reads, creates and sends are
+    tried again when the service cannot be reached; other writes are not.
     """
 
     def __init__(

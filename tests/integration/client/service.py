@@ -1,4 +1,4 @@
-"""A gRPC server whose answers a test writes down: every RPC of the three services, over a socket."""
+"""A gRPC server whose answers a test writes down: every RPC of four services, over a socket."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -14,11 +14,11 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import status_pb2  # type: ignore[import-untyped]  # ships stubs, but no py.typed
 
-from wuzapi_manager.v1 import branding_pb2, connection_pb2, record_pb2
+from wuzapi_manager.v1 import branding_pb2, connection_pb2, record_pb2, relay_pb2
 
 SERVICES = [
     service
-    for file in (connection_pb2.DESCRIPTOR, branding_pb2.DESCRIPTOR, record_pb2.DESCRIPTOR)
+    for file in (connection_pb2.DESCRIPTOR, branding_pb2.DESCRIPTOR, record_pb2.DESCRIPTOR, relay_pb2.DESCRIPTOR)
     for service in file.services_by_name.values()
 ]
 
