@@ -13,6 +13,7 @@
     ├── QueryFailed         FAILED_PRECONDITION, INVALID_ARGUMENT        QUERY_FAILED (a source)
     ├── NocodbError         FAILED_PRECONDITION, UNAVAILABLE             NOCODB_ERROR
     ├── WuzapiError         INVALID_ARGUMENT, FAILED_PRECONDITION, UNIMPLEMENTED, UNAVAILABLE   WUZAPI_ERROR
+    ├── AirtableError       FAILED_PRECONDITION, UNAVAILABLE             AIRTABLE_ERROR
     ├── WuzapiUnreachable   UNAVAILABLE          CONNECTION_ERROR
     ├── SendUnknown         UNAVAILABLE          SEND_UNKNOWN
     ├── TimedOut            DEADLINE_EXCEEDED    TIMEOUT_ERROR
@@ -202,6 +203,16 @@ class WuzapiError(ServiceError):
     """WUZAPI answered an error, or is not configured."""
 
     reason = "WUZAPI_ERROR"
+
+    def __init__(self, code: Code, text: Text, *, suggestion: Text, retry_after: float | None = None) -> None:
+        super().__init__(text, suggestion=suggestion, retry_after=retry_after)
+        self.code = code
+
+
+class AirtableError(ServiceError):
+    """Airtable answered an error of its own, or what cannot be read."""
+
+    reason = "AIRTABLE_ERROR"
 
     def __init__(self, code: Code, text: Text, *, suggestion: Text, retry_after: float | None = None) -> None:
         super().__init__(text, suggestion=suggestion, retry_after=retry_after)

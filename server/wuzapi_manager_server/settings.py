@@ -231,6 +231,7 @@ class Settings(BaseSettings):
     ] = None
     request_timeout: Annotated[Seconds, About("The longest wait for WUZAPI", _SECONDS)] = 10.0
     nocodb_timeout: Annotated[Seconds, About("The longest wait for an answer of NocoDB", _SECONDS)] = 15.0
+    airtable_timeout: Annotated[Seconds, About("The longest wait for one answer of Airtable", _SECONDS)] = 30.0
     sql_timeout: Annotated[Seconds, About("The longest statement on an SQL source", _SECONDS)] = 15.0
     user_cache_ttl: Annotated[Seconds, About("How long a user found at WUZAPI is remembered", _SECONDS)] = 300.0
     max_records_per_request: Annotated[int, About("The largest page of records", "a number from 1 to 10000")] = Field(

@@ -41,6 +41,8 @@ from wuzapi_manager_server.services.sends import Sends
 from wuzapi_manager_server.services.sessions import Sessions
 from wuzapi_manager_server.services.upkeep import Upkeep
 from wuzapi_manager_server.settings import Settings, table
+from wuzapi_manager_server.sources.airtable import AirtableEngine
+from wuzapi_manager_server.sources.airtable_rate import PER_SECOND, Rates
 from wuzapi_manager_server.sources.mysql import MysqlEngine
 from wuzapi_manager_server.sources.nocodb import NocodbEngine
 from wuzapi_manager_server.sources.postgresql import PostgresqlEngine
@@ -183,11 +185,14 @@ async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
 def _engines(settings: Settings, pool: Executor, guard: AddressGuard) -> dict[ConnectionType, Engine]:
     """What reads and writes the tables of each type of connection."""
     limits = Limits(settings.sql_timeout, settings.slow_query_ms / 1000)
+    # Airtable counts the requests of all processes, and each counts its own.
+    rates = Rates(max(1, PER_SECOND // settings.grpc_workers))
     return {
         ConnectionType.SQLITE: SqliteEngine(sqlite_folder(settings, pool)),
         ConnectionType.MYSQL: MysqlEngine(guard, pool, limits),
         ConnectionType.POSTGRESQL: PostgresqlEngine(guard, pool, limits),
         ConnectionType.NOCODB: NocodbEngine(guard, settings.nocodb_timeout),
+        ConnectionType.AIRTABLE: AirtableEngine(guard, settings.airtable_timeout, rates),
     }
 
 

@@ -2,21 +2,25 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 
+from tests.contract.airtable_source import AirtableUnderTest
 from tests.contract.mysql_source import MysqlUnderTest, mysql_database
 from tests.contract.nocodb_source import NocodbUnderTest
 from tests.contract.postgresql_source import PostgresqlUnderTest, postgresql_database
 from tests.contract.server import World, world_in
 from tests.contract.sources import SourceUnderTest
 from tests.contract.sqlite_source import SqliteUnderTest
+from tests.fakes.airtable import FakeAirtable
 from tests.servers.nocodb_server import NocodbServer
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world_in(tmp_path_factory.mktemp("world")) as made:
+    program = str(Path(__file__).with_name("unhurried.py"))
+    with world_in(tmp_path_factory.mktemp("world"), program=(program,)) as made:
         yield made
 
 
@@ -45,7 +49,13 @@ def _nocodb(world: World, request: pytest.FixtureRequest) -> Iterator[SourceUnde
         yield source
 
 
-_SOURCES = {"sqlite": _sqlite, "mysql": _mysql, "postgresql": _postgresql, "nocodb": _nocodb}
+@contextmanager
+def _airtable(_: World, __: pytest.FixtureRequest) -> Iterator[SourceUnderTest]:
+    with FakeAirtable() as fake:
+        yield AirtableUnderTest(fake)
+
+
+_SOURCES = {"sqlite": _sqlite, "mysql": _mysql, "postgresql": _postgresql, "nocodb": _nocodb, "airtable": _airtable}
 
 
 @pytest.fixture(scope="session", params=_SOURCES)

@@ -7,7 +7,7 @@ of them in one process would take each other's locks away.
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from tests.fakes.wuzapi import FakeUser, FakeWuzapi, State
 from wuzapi_manager_server.settings import Settings
 
 ADMIN_TOKEN = "admin-token-of-the-tests"
+PROGRAM = ("-m", "wuzapi_manager_server")
 _GRACE = 20.0
 
 
@@ -57,10 +58,13 @@ class World:
 
 
 @contextmanager
-def world_in(folder: Path, **settings: str) -> Iterator[World]:
-    """A server on a free port while the context is open; `settings` are environment variables in lower case."""
+def world_in(folder: Path, *, program: Sequence[str] = PROGRAM, **settings: str) -> Iterator[World]:
+    """A server on a free port while the context is open; `settings` are environment variables in lower case.
+
+    `program` is what Python runs.
+    """
     (folder / "sources").mkdir()
-    with FakeWuzapi() as wuzapi, _served(folder, wuzapi.url, settings) as address:
+    with FakeWuzapi() as wuzapi, _served(folder, wuzapi.url, program, settings) as address:
         world = World(address, folder, wuzapi)
         try:
             yield world
@@ -69,7 +73,7 @@ def world_in(folder: Path, **settings: str) -> Iterator[World]:
 
 
 @contextmanager
-def _served(folder: Path, wuzapi_url: str, settings: Mapping[str, str]) -> Iterator[str]:
+def _served(folder: Path, wuzapi_url: str, program: Sequence[str], settings: Mapping[str, str]) -> Iterator[str]:
     inherited = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
     environment = {
         **inherited,
@@ -85,7 +89,7 @@ def _served(folder: Path, wuzapi_url: str, settings: Mapping[str, str]) -> Itera
     with (
         (folder / "server.log").open("wb") as log,
         subprocess.Popen(
-            [sys.executable, "-m", "wuzapi_manager_server", "serve"],
+            [sys.executable, *program, "serve"],
             cwd=folder,
             env=environment,
             stdout=subprocess.PIPE,

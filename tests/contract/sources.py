@@ -46,7 +46,9 @@ class Can:
     most characters of a text in a key. `describes_late`: a column that was added is seen within a minute, or once the
     connection is tested. `chosen_keys`: a create may choose a key that the engine would give, and an update may change
     it. `exact_numbers`: integers beyond 2^53 are kept. `old_dates`: years below 100 are. `max_text`: the characters
-    that a text may have. `keys_with_commas`: so may a part of a composite key.
+    that a text may have. `keys_with_commas`: so may a part of a composite key. `empty_values`: an empty text, and
+    false, are apart from null. `constraints`: columns may be unique or not null. `any_key`: a key may be of any type,
+    of several columns, or none.
     """
 
     types: frozenset[ColumnType]
@@ -62,6 +64,9 @@ class Can:
     old_dates: bool = True
     max_text: int = 10_000_000
     keys_with_commas: bool = True
+    empty_values: bool = True
+    constraints: bool = True
+    any_key: bool = True
 
     def keeps(self, value: Value) -> bool:
         """Whether the engine keeps a value of a type that it has."""
@@ -71,7 +76,13 @@ class Can:
             return self.infinities
         if isinstance(value, int) and not -(2**53) < value < 2**53:
             return self.exact_numbers
-        return not isinstance(value, str) or len(value) <= self.max_text
+        return not isinstance(value, str) or (len(value) <= self.max_text and (self.empty_values or value != ""))
+
+
+def demands(ability: bool) -> None:
+    """Skips the test where the engine lacks what it is about."""
+    if not ability:
+        pytest.skip("this engine has no such thing")
 
 
 @dataclass

@@ -173,7 +173,7 @@ def test_a_value_must_satisfy_its_validation(
 ) -> None:
     """Patterns match the whole text, lengths count characters, options are exact, ranges are closed; null is free."""
     desk = validated(world, source, ana, common.FieldMapping(field="a", validation=rule))
-    for value in good:
+    for value in filter(source.can.keeps, good):
         assert plain(desk.create({"a": value}))["a"] == value
         assert plain(desk.update("1", {"a": value}))["a"] == value
     for value in bad:

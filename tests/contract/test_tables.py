@@ -10,7 +10,7 @@ from grpc import StatusCode
 from tests.contract.calls import Caller, Refusal, refused
 from tests.contract.desk import Desk, all_of, compared, connect, plain
 from tests.contract.server import World
-from tests.contract.sources import PEOPLE, Shape, SourceUnderTest, Spec
+from tests.contract.sources import PEOPLE, Shape, SourceUnderTest, Spec, demands
 from wuzapi_manager.v1 import common_pb2 as common
 from wuzapi_manager.v1 import connection_pb2 as connections
 from wuzapi_manager.v1 import record_pb2 as pb
@@ -71,6 +71,7 @@ def test_names_of_any_kind_work_everywhere(world: World, source: SourceUnderTest
 
 def test_a_composite_key_tells_its_rows_apart(world: World, source: SourceUnderTest, ana: Caller) -> None:
     """Records of a composite key have distinct ids, page in the key's order, and are found, changed and deleted."""
+    demands(source.can.any_key)
     texts = ["a", "b", "a,b" if source.can.keys_with_commas else "a.b", '"', "", "~", "é"]
     parts = list(itertools.product(texts, [-1, 0, 7]))
     shape = Shape(
@@ -102,6 +103,7 @@ def test_a_composite_key_tells_its_rows_apart(world: World, source: SourceUnderT
 
 def test_a_key_may_be_any_text(world: World, source: SourceUnderTest, ana: Caller) -> None:
     """Keys of text with any characters, numbers among them, are found by their ids and by no others."""
+    demands(source.can.any_key)
     keys = [
         "1",
         "01",
@@ -137,6 +139,7 @@ def test_a_key_may_be_any_text(world: World, source: SourceUnderTest, ana: Calle
 
 def test_a_key_that_is_the_link_field_is_not_shown(world: World, source: SourceUnderTest, ana: Caller) -> None:
     """Where the key holds tokens, ids tell nothing of them, work for their own connection, and page as others do."""
+    demands(source.can.any_key)
     shape = Shape((Spec("owner", nullable=False, key=True), Spec("n", ColumnType.INTEGER, nullable=False, key=True)))
     table = source.make(shape, [[owner, at] for at in range(3) for owner in (ana.token, "token-of-another")])
     desk, admin = (Desk(caller, connect(world, source, table, ana)) for caller in (ana, world.admin))
@@ -157,6 +160,7 @@ def test_what_has_no_key_is_read_and_refuses_writes(
     world: World, source: SourceUnderTest, ana: Caller, *, view: bool
 ) -> None:
     """Views and tables without a key list, filter, sort, page, count and export; writes are refused with the reason."""
+    demands(source.can.any_key)
     shape = Shape((Spec("n", ColumnType.INTEGER), Spec("owner"), Spec("name")), view=view)
     rows = [[at, ana.token if at % 2 else "other", f"n{at}"] for at in range(20)]
     table = source.make(shape, rows)

@@ -1,0 +1,144 @@
+"""Tables of Airtable as its metadata API tells them: fields become columns, and one column becomes the key.
+
+The key is an autoNumber field where the table has one: it grows with every record, so lists are paged by it at a
+constant cost. Otherwise it is Airtable's own record id, in a column that no field stands for.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from wuzapi_manager_server.domain.table import Capabilities, Cell, Column, ColumnType, Json, Row, Table
+from wuzapi_manager_server.sources.airtable_values import to_cell
+
+RECORD_ID = "record_id"
+MAX_BATCH = 1_000
+_T = ColumnType
+_TYPES: Mapping[str, ColumnType] = {
+    **dict.fromkeys(
+        ("singleLineText", "email", "url", "multilineText", "phoneNumber", "richText", "singleSelect"), _T.TEXT
+    ),
+    "externalSyncSource": _T.TEXT,
+    **dict.fromkeys(("currency", "percent"), _T.FLOAT),
+    **dict.fromkeys(("rating", "count", "autoNumber"), _T.INTEGER),
+    "checkbox": _T.BOOLEAN,
+    "date": _T.DATE,
+    **dict.fromkeys(("dateTime", "createdTime", "lastModifiedTime"), _T.TIMESTAMP_TZ),
+    "duration": _T.DURATION,
+    **dict.fromkeys(("multipleSelects", "multipleRecordLinks"), _T.ARRAY),
+}
+_COMPUTED = frozenset({"count", "autoNumber", "createdTime", "lastModifiedTime", "externalSyncSource"})
+_WRITABLE = frozenset({"number", *_TYPES}) - _COMPUTED
+_OF_A_RESULT = frozenset({"formula", "rollup"})
+_RECORD = re.compile(r"rec[A-Za-z0-9]{14}")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A table and where its cells are: the id of the field of each column, None for that of the record's own id."""
+
+    table: Table
+    field_ids: tuple[str | None, ...]
+
+    @property
+    def key(self) -> Column:
+        """The key's column."""
+        return self.table.columns[self.table.index[self.table.primary_key[0]]]
+
+    @property
+    def numbered(self) -> bool:
+        """Whether the key is an autoNumber, by which Airtable itself can sort and compare."""
+        return self.key.native_type == "autoNumber"
+
+    def row(self, record: Mapping[str, Json]) -> Row | None:
+        """The row of a record as the API gives it (fields by their ids); None where that is none."""
+        identifier, given = record.get("id"), record.get("fields")
+        if not isinstance(identifier, str) or not isinstance(given, dict):
+            return None
+        cells: list[Cell] = [
+            identifier if field is None else to_cell(given.get(field), column)
+            for field, column in zip(self.field_ids, self.table.columns, strict=True)
+        ]
+        key = cells[self.table.index[self.key.name]]
+        if not isinstance(key, str | int):
+            return None
+        return Row((key,), (key,), tuple(cells))
+
+    def is_key(self, key: Sequence[object]) -> bool:
+        """Whether a record could have that key."""
+        part = key[0] if len(key) == 1 else None
+        if self.numbered:
+            return isinstance(part, int) and not isinstance(part, bool)
+        return isinstance(part, str) and bool(_RECORD.fullmatch(part))
+
+    def field_id(self, column: str) -> str:
+        """The id of a column's field."""
+        return self.field_ids[self.table.index[column]] or ""
+
+
+def layout_of(described: Mapping[str, Json]) -> Layout | None:
+    """The layout of a table as the API describes it; None where that is no description."""
+    identifier, name, fields = described.get("id"), described.get("name"), described.get("fields")
+    if not isinstance(identifier, str) or not isinstance(name, str) or not isinstance(fields, list):
+        return None
+    columns: list[Column] = []
+    ids: list[str | None] = []
+    for field in fields:
+        if (
+            not isinstance(field, dict)
+            or not isinstance(field.get("id"), str)
+            or not isinstance(field.get("name"), str)
+        ):
+            return None
+        ids.append(str(field["id"]))
+        columns.append(_column(field))
+    numbers = [at for at, column in enumerate(columns) if column.native_type == "autoNumber"]
+    if numbers:
+        at = numbers[0]
+        columns[at] = Column(
+            columns[at].name, _T.INTEGER, "autoNumber", False, True, primary_key=True, has_default=True
+        )
+    else:
+        taken = {column.name for column in columns}
+        own = RECORD_ID
+        while own in taken:
+            own += "_"
+        at = 0
+        columns.insert(0, Column(own, _T.TEXT, "record id", False, True, primary_key=True, has_default=True))
+        ids.insert(0, None)
+    capabilities = Capabilities(
+        transactions=False,
+        exact_numbers=False,
+        count=True,
+        search=True,
+        key_paging=bool(numbers),
+        max_batch_size=MAX_BATCH,
+        verified_updates=True,
+    )
+    return Layout(Table(identifier, tuple(columns), (columns[at].name,), capabilities, title=name), tuple(ids))
+
+
+def _column(field: Mapping[str, Json]) -> Column:
+    kind = str(field.get("type"))
+    computed = kind not in _WRITABLE
+    return Column(
+        str(field["name"]),
+        _type_of(field),
+        kind,
+        nullable=kind != "checkbox",
+        read_only=computed,
+        has_default=kind == "checkbox",
+    )
+
+
+def _type_of(field: Mapping[str, Json]) -> ColumnType:
+    kind = str(field.get("type"))
+    options = field.get("options")
+    options = options if isinstance(options, dict) else {}
+    if kind == "number":
+        return _T.INTEGER if options.get("precision") == 0 else _T.FLOAT
+    if kind in _OF_A_RESULT and isinstance(options.get("result"), dict):
+        result = cast("dict[str, Json]", options["result"])
+        return _T.JSON if result.get("type") in _OF_A_RESULT else _type_of(result)
+    return _TYPES.get(kind, _T.JSON)

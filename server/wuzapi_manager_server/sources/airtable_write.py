@@ -1,0 +1,224 @@
+"""Writes to Airtable: ten records a request, all of them or none, and each compared with what came back."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
+
+from wuzapi_manager_server.domain.deadline import Deadline
+from wuzapi_manager_server.domain.table import Cell, Json, Owner, Row
+from wuzapi_manager_server.domain.values import to_json
+from wuzapi_manager_server.errors import QueryFailed, ServiceError, Text, record_not_found
+from wuzapi_manager_server.sources.airtable_api import AirtableApi, Altered, Hidden, unknown
+from wuzapi_manager_server.sources.airtable_match import is_owned
+from wuzapi_manager_server.sources.airtable_schema import Layout
+from wuzapi_manager_server.sources.airtable_values import from_cell
+from wuzapi_manager_server.sources.base import Change, Guard, Outcome
+
+T = TypeVar("T")
+G = TypeVar("G")
+_AT_ONCE = 10
+
+
+class Found(NamedTuple):
+    """A record: its own id, by which it is written, and its row."""
+
+    id: str
+    row: Row
+
+
+def admitted(found: Sequence[Found | None], guards: Sequence[Guard | None]) -> list[Found]:
+    """The records, all of them there and let through by their guards: NotFound (with its place) or Conflict else."""
+    there: list[Found] = []
+    for at, (each, guard) in enumerate(zip(found, guards, strict=True)):
+        if each is None:
+            raise record_not_found(at)
+        if guard:
+            guard(each.row)
+        there.append(each)
+    return there
+
+
+class Writer:
+    """Writes. A refused request of several records is done again record by record, so that each has its own outcome.
+
+    Once something is written, errors are outcomes and no longer raised: what is done is done.
+    """
+
+    def __init__(self, api: AirtableApi) -> None:
+        self._api = api
+
+    async def insert(
+        self, rows: Sequence[Mapping[str, Cell]], owner: Owner | None, layout: Layout, deadline: Deadline
+    ) -> list[Outcome]:
+        """Makes records. One that comes back as somebody else's is deleted again and refused."""
+
+        def prepare(row: Mapping[str, Cell]) -> _Item:
+            _insist_on_owner(row, owner, layout)
+            return _Item("", row, _fields(row, layout))
+
+        async def made(items: Sequence[_Item]) -> list[Outcome]:
+            answer = await self._api.written("POST", layout.table.name, [{"fields": i.fields} for i in items], deadline)
+            outcomes = []
+            for item, (identifier, row) in zip(items, _rows(answer, len(items), layout), strict=True):
+                if not is_owned(row, owner, layout.table):
+                    await self._api.deleted(layout.table.name, [identifier], deadline)
+                    outcomes.append(Outcome(None, _not_the_owners(owner)))
+                else:
+                    outcomes.append(_kept(item, row, layout))
+            return outcomes
+
+        return await _each(rows, prepare, made)
+
+    async def update(
+        self,
+        there: Sequence[Found],
+        changes: Sequence[Change],
+        owner: Owner | None,
+        layout: Layout,
+        deadline: Deadline,
+    ) -> list[Outcome]:
+        """Changes the named cells of records and leaves the others."""
+
+        def prepare(item: tuple[Found, Change]) -> _Item:
+            found, change = item
+            return _Item(found.id, change.values, _fields(change.values, layout))
+
+        async def changed(items: Sequence[_Item]) -> list[Outcome]:
+            bodies: list[Mapping[str, Json]] = [{"id": item.id, "fields": item.fields} for item in items]
+            answer = await self._api.written("PATCH", layout.table.name, bodies, deadline)
+            back = dict(_rows(answer, len(items), layout))
+            if set(back) != {item.id for item in items}:
+                raise unknown()
+            return [
+                _kept(item, back[item.id], layout)
+                if is_owned(back[item.id], owner, layout.table)
+                else Outcome(None, _not_the_owners(owner))
+                for item in items
+            ]
+
+        return await _each(list(zip(there, changes, strict=True)), prepare, changed)
+
+    async def delete(self, there: Sequence[Found], layout: Layout, deadline: Deadline) -> list[Outcome]:
+        """Deletes records."""
+
+        async def gone(items: Sequence[Found]) -> list[Outcome]:
+            await self._api.deleted(layout.table.name, [item.id for item in items], deadline)
+            return [Outcome(None)] * len(items)
+
+        return await _in_parts(there, gone)
+
+
+class _Item(NamedTuple):
+    """A record to write: its id (none yet), the cells meant, and what is sent for them."""
+
+    id: str
+    cells: Mapping[str, Cell]
+    fields: dict[str, Json]
+
+
+async def _each(
+    given: Sequence[G], prepare: Callable[[G], T], work: Callable[[Sequence[T]], Awaitable[list[Outcome]]]
+) -> list[Outcome]:
+    """The outcome of each, of which those that cannot even be sent are refused alone. Raises where there is but one."""
+    good: list[T] = []
+    refused: dict[int, QueryFailed] = {}
+    for at, item in enumerate(given):
+        try:
+            good.append(prepare(item))
+        except QueryFailed as refusal:
+            if len(given) == 1:
+                raise
+            refused[at] = refusal
+    done = iter(await _in_parts(good, work))
+    return [Outcome(None, refused[at]) if at in refused else next(done) for at in range(len(given))]
+
+
+async def _in_parts(items: Sequence[T], work: Callable[[Sequence[T]], Awaitable[list[Outcome]]]) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    for at in range(0, len(items), _AT_ONCE):
+        part = items[at : at + _AT_ONCE]
+        try:
+            outcomes += await work(part)
+        except QueryFailed as refusal:
+            if len(items) == 1:
+                raise
+            outcomes += await _one_by_one(part, work) if len(part) > 1 else [Outcome(None, refusal)]
+        except (ServiceError, Hidden, Altered) as failure:
+            if not any(outcome.error is None for outcome in outcomes):
+                raise
+            rest = failure if isinstance(failure, ServiceError) else _went_away()
+            return outcomes + [Outcome(None, rest)] * (len(items) - at)
+    return outcomes
+
+
+async def _one_by_one(items: Sequence[T], work: Callable[[Sequence[T]], Awaitable[list[Outcome]]]) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    for at, item in enumerate(items):
+        try:
+            outcomes += await work([item])
+        except QueryFailed as refusal:
+            outcomes.append(Outcome(None, refusal))
+        except ServiceError as failure:
+            return outcomes + [Outcome(None, failure)] * (len(items) - at)
+    return outcomes
+
+
+def _fields(cells: Mapping[str, Cell], layout: Layout) -> dict[str, Json]:
+    table = layout.table
+    return {layout.field_id(name): from_cell(cell, table.columns[table.index[name]]) for name, cell in cells.items()}
+
+
+def _rows(answer: Mapping[str, Json], count: int, layout: Layout) -> list[tuple[str, Row]]:
+    """The records of an answer; OutcomeUnknown where they are not as many as were written."""
+    records = answer.get("records")
+    rows = [
+        (str(record["id"]), row)
+        for record in (records if isinstance(records, list) else [])
+        if isinstance(record, dict) and (row := layout.row(record)) is not None
+    ]
+    if len(rows) != count:
+        raise unknown()
+    return rows
+
+
+def _kept(item: _Item, row: Row, layout: Layout) -> Outcome:
+    """The row; or that Airtable keeps other values than were sent."""
+    index = layout.table.index
+    other = sorted(name for name, cell in item.cells.items() if to_json(row.cells[index[name]]) != to_json(cell))
+    if not other:
+        return Outcome(row)
+    names = ", ".join(repr(name) for name in other)
+    return Outcome(
+        None,
+        QueryFailed(
+            Text(
+                f"The record was written, but Airtable keeps another value of {names}",
+                f"O registro foi gravado, mas o Airtable guardou outro valor em {names}",
+            ),
+            suggestion=Text("Read the record, and check the fields' settings", "Leia o registro e confira os campos"),
+        ),
+    )
+
+
+def _insist_on_owner(cells: Mapping[str, Cell], owner: Owner | None, layout: Layout) -> None:
+    """Refuses, before it is sent, a row whose link field would not hold the owner's very text."""
+    if owner is not None and owner.column in cells:
+        blank: list[Cell] = [None] * len(layout.table.columns)
+        blank[layout.table.index[owner.column]] = cells[owner.column]
+        if is_owned(Row((), (), tuple(blank)), owner, layout.table):
+            return
+        raise _not_the_owners(owner)
+
+
+def _not_the_owners(owner: Owner | None) -> QueryFailed:
+    column = owner.column if owner else ""
+    return QueryFailed(
+        Text(f"The link field {column!r} does not keep this user's value", f"O campo '{column}' não guarda este valor"),
+        suggestion=Text("Choose a text field as user_link_field", "Escolha um campo de texto como user_link_field"),
+    )
+
+
+def _went_away() -> QueryFailed:
+    return QueryFailed(
+        Text("The table was altered or hidden while it was written", "A tabela foi alterada durante a gravação"),
+        suggestion=Text("Read the records before repeating it", "Leia os registros antes de repetir"),
+    )
