@@ -5,7 +5,7 @@ Keys are autoNumber fields, which Airtable alone gives.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import ClassVar
 
 from tests.contract.sources import Can, MadeTable, Shape, Spec, Value
@@ -38,6 +38,7 @@ class AirtableUnderTest:
         empty_values=False,
         constraints=False,
         any_key=False,
+        microseconds=False,
     )
 
     def __init__(self, fake: FakeAirtable) -> None:
@@ -99,9 +100,11 @@ def _field(column: Spec) -> FakeField:
 def _raw(value: Value) -> Value:
     match value:
         case datetime():
-            return value.isoformat().replace("+00:00", "Z")
+            return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         case date():
             return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
         case _:
             return value
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Protocol
 
 import pytest
@@ -48,7 +48,8 @@ class Can:
     it. `exact_numbers`: integers beyond 2^53 are kept. `old_dates`: years below 100 are. `max_text`: the characters
     that a text may have. `keys_with_commas`: so may a part of a composite key. `empty_values`: an empty text, and
     false, are apart from null. `constraints`: columns may be unique or not null. `any_key`: a key may be of any type,
-    of several columns, or none.
+    of several columns, or none. `microseconds`: a time keeps them, not milliseconds
+    alone.
     """
 
     types: frozenset[ColumnType]
@@ -67,9 +68,12 @@ class Can:
     empty_values: bool = True
     constraints: bool = True
     any_key: bool = True
+    microseconds: bool = True
 
     def keeps(self, value: Value) -> bool:
         """Whether the engine keeps a value of a type that it has."""
+        if isinstance(value, datetime) and value.microsecond % 1000:
+            return self.microseconds
         if isinstance(value, date) and value.year < 100:
             return self.old_dates
         if isinstance(value, float) and math.isinf(value):
