@@ -97,7 +97,6 @@ def test_every_error_has_a_reason_and_a_code() -> None:
         "SEND_UNKNOWN",
         "WUZAPI_ERROR",
         "AIRTABLE_ERROR",
-        "SEND_UNKNOWN",
         "CONNECTION_ERROR",
         "TIMEOUT_ERROR",
         "RATE_LIMIT_ERROR",
