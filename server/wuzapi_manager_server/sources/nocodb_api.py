@@ -90,8 +90,7 @@ class Api:
         params: Sequence[tuple[str, str]],
         body: bytes | None,
     ) -> HttpAnswer:
-        if not self._token or not self._token.isascii() or not self._token.isprintable() or " " in self._token:
-            raise _rejected()
+        self._check(path)
         headers = {"xc-token": self._token, "accept": "application/json"}
         if body is not None:
             headers["content-type"] = "application/json"
@@ -121,6 +120,13 @@ class Api:
             if reads:
                 raise
             raise outcome_unknown() from None
+
+    def _check(self, path: Sequence[str]) -> None:
+        """Refuses a token that is no header and an id that is no part of a path."""
+        if not self._token or not self._token.isascii() or not self._token.isprintable() or " " in self._token:
+            raise _rejected()
+        if not {"", ".", ".."}.isdisjoint(path):
+            raise Gone("")
 
     def _judged(self, answer: HttpAnswer) -> Json:
         """What a good answer holds."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cmp_to_key, partial
 
 from wuzapi_manager_server.domain.deadline import Deadline
+from wuzapi_manager_server.domain.filter import And, Comparison, Not, Or
 from wuzapi_manager_server.domain.row_scope import RowScope
 from wuzapi_manager_server.domain.table import Cell, ColumnType, Json, Key, Owner, Row, Scalar
 from wuzapi_manager_server.domain.values import to_json
@@ -24,6 +25,7 @@ MAX_SORTED = 10_000
 """Rows that are read to give a page in an order other than the key's."""
 
 _STREAMED = 500
+_MAX_GROUP = 6_000
 
 
 class Stale(Exception):
@@ -292,16 +294,17 @@ def _groups(table: NocoTable, keys: Sequence[Key]) -> list[str]:
     return [*groups, joined("or", conditions)] if conditions else groups
 
 
-_MAX_GROUP = 6_000
-
-
 def _named(where: Where | None) -> set[str]:
+    """The columns that a filter names."""
     match where:
-        case None:
-            return set()
+        case Comparison(name):
+            return {name}
+        case Not(part):
+            return _named(part)
+        case And(parts) | Or(parts):
+            return {name for part in parts for name in _named(part)}
         case _:
-            from_parts = getattr(where, "parts", None) or ([where.part] if hasattr(where, "part") else [])
-            return {where.name} if hasattr(where, "name") else set().union(*map(_named, from_parts))
+            return set()
 
 
 def _wrong_token() -> InvalidInput:
