@@ -87,16 +87,12 @@ class Verdict:
     status: int = 0
 
 
-_hosts: "WeakValueDictionary[tuple[asyncio.AbstractEventLoop | None, str, int], Host]" = WeakValueDictionary()
+_hosts: "WeakValueDictionary[tuple[asyncio.AbstractEventLoop, str, int], Host]" = WeakValueDictionary()
 
 
 def host_of(origin: str, in_flight: int) -> Host:
     """The host of an origin, one for all upstreams of this event loop that lead there: they fail and fill together."""
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        loop = None
-    key = (loop, origin, in_flight)
+    key = (asyncio.get_running_loop(), origin, in_flight)
     host = _hosts.get(key)
     if host is None:
         host = _hosts[key] = Host(in_flight)

@@ -138,6 +138,22 @@ async def test_idle_connections_end(server: Script, upstream_of: Open) -> None:
     assert len(upstream._connections._open) == 1
 
 
+async def test_a_busy_upstream_sheds_what_it_does_not_need(server: Script, upstream_of: Open) -> None:
+    """Connections that a burst left behind end although others are in use all the time."""
+    upstream = upstream_of(server.url, idle=0.2)
+    with server.held():
+        calls = [asyncio.create_task(upstream.send("GET", "/", soon())) for _ in range(8)]
+        while len(server.requests) < 8:
+            await asyncio.wait(calls, timeout=0.01)
+    await asyncio.gather(*calls)
+    for _ in range(5_000):
+        await upstream.send("GET", "/", soon())
+        if len(upstream._connections._open) == 1:
+            break
+    assert len(upstream._connections._open) == 1
+    assert await asyncio.to_thread(server.connections_fall_to, 1)
+
+
 async def test_what_an_earlier_attempt_sent_is_not_forgotten(server: Script, upstream_of: Open) -> None:
     """A read whose second attempt did not even find the host says that the first may have been carried out."""
     answers = [["127.0.0.1"], []]

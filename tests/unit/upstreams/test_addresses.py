@@ -233,7 +233,7 @@ async def test_the_refusal_of_a_call_does_not_tell_the_host() -> None:
 
 
 @pytest.mark.parametrize(
-    "entry", ["10.0.0.7", "10.0.0.0/8", "10.1.2.3/8", " db.example ", "DB.Example.", "::ffff:10.0.0.7"]
+    "entry", ["10.0.0.7", "10.0.0.7.", "10.0.0.0/8", "10.1.2.3/8", " db.example ", "DB.Example.", "::ffff:10.0.0.7"]
 )
 async def test_what_is_allowed_may_be_used(entry: str) -> None:
     """By address, by network, and by name in any case."""
