@@ -3,6 +3,7 @@
 import os
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,7 +14,7 @@ from pymysql.connections import Connection, MySQLResult
 from pymysql.constants import CLIENT, FIELD_TYPE, SERVER_STATUS
 
 from wuzapi_manager_server.domain.connection import SqlServer, TlsMode
-from wuzapi_manager_server.sources.mysql_errors import NO_TLS, TOO_LARGE
+from wuzapi_manager_server.sources.mysql_errors import LOST, NO_TLS, TOO_LARGE
 from wuzapi_manager_server.sources.sql_work import LONGEST_WAIT, Job
 
 _MODES = (
@@ -27,6 +28,9 @@ _MODES = (
 
 SORT_BYTES = 4096
 """Bytes of a text's weights that decide its place: all of what a key can hold, and of SORTED_BY characters."""
+
+_NONSENSE = (ValueError, TypeError, IndexError, AttributeError, AssertionError, struct.error)
+"""What the driver makes of bytes that are no MySQL."""
 
 _INSECURE = ("mysql_clear_password", "dialog")
 
@@ -131,6 +135,9 @@ class MysqlConnection(Connection):
         try:
             self.connect(sock)
             self._prepare()
+        except _NONSENSE as error:
+            self._force_close()
+            raise err.OperationalError(LOST, "this is no MySQL") from error
         except BaseException:
             self._force_close()
             raise
@@ -187,6 +194,9 @@ class MysqlConnection(Connection):
         except UnicodeDecodeError as error:  # the rest of the answer stands in the way of the next
             self._force_close()
             raise err.DataError(1300, "a text that is none") from error
+        except _NONSENSE as error:
+            self._force_close()
+            raise err.OperationalError(LOST, "the server does not speak as it should") from error
 
     def _set_bounds(self) -> None:
         wait = min(self._wanted, int(LONGEST_WAIT))
