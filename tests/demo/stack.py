@@ -32,7 +32,7 @@ class Stack(NamedTuple):
 @contextmanager
 def stack(port: int = 0) -> Iterator[Stack]:
     """Starts everything, and takes everything away at the end. CannotStart says why the server did not start."""
-    with tempfile.TemporaryDirectory(prefix="wuzapi-manager-demo-") as name, FakeWuzapi() as wuzapi:
+    with tempfile.TemporaryDirectory(prefix="wuzapi-manager-demo-") as name, FakeWuzapi(sample.ADMIN_TOKEN) as wuzapi:
         folder = Path(name)
         sources = folder / "sources"
         sources.mkdir()

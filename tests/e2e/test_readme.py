@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.e2e.grpcurl import documents
-from wuzapi_manager.v1 import branding_pb2, connection_pb2, maintenance_pb2, record_pb2
+from wuzapi_manager.v1 import branding_pb2, connection_pb2, maintenance_pb2, record_pb2, relay_pb2
 from wuzapi_manager_server.settings import Settings, table
 
 ROOT = Path(__file__).parents[2]
@@ -103,11 +103,11 @@ def test_every_rpc_is_called_or_told(tmp_path: Path) -> None:
     """The table of RPCs names each one, and the lines with grpcurl call all but a few that resemble others."""
     services = [
         service
-        for file in (connection_pb2, record_pb2, branding_pb2, maintenance_pb2)
+        for file in (connection_pb2, record_pb2, branding_pb2, maintenance_pb2, relay_pb2)
         for service in file.DESCRIPTOR.services_by_name.values()
     ]
     rpcs = {method.name for service in services for method in service.methods}
-    assert len(rpcs) == 42
+    assert len(rpcs) == 83
     for page in READMES:
         rows = "\n".join(line for line in page.read_text().splitlines() if line.startswith("|"))
         assert {name for name in rpcs if not re.search(rf"\b{name}\b", rows)} == set()
@@ -120,6 +120,10 @@ def test_every_rpc_is_called_or_told(tmp_path: Path) -> None:
         "BatchDeleteConnections",
         "DeleteRecord",
     }
+    sends = ("Image", "Audio", "Video", "Document", "Sticker", "Location", "Contact", "Poll", "Buttons", "List")
+    alike |= {f"Send{kind}" for kind in sends} | {"EditMessage", "DeleteMessage", "React", "MarkRead"}
+    alike |= {"SetChatPresence", "GetUserInfo", "GetAvatar", "GetGroupInfo", "UpdateWebhook", "DisconnectSession"}
+    alike |= {"LogoutSession", "GetQrCode", "PairPhone", "GetUser", "UpdateUser"}
     assert rpcs - called <= alike
 
 

@@ -24,6 +24,9 @@ _HIDDEN = frozenset(
         "encryptionkey",
     }
 )
+_SEND_TEXT = {"number": "Phone", "message": "Body"}
+# WUZAPI tells of messages in both directions by one event.
+_EVENTS = {"message.received": "Message", "message.sent": "Message"}
 _QR_PATH = "/session/qr"
 _DEEPEST = 40
 
@@ -93,6 +96,23 @@ def check_own_chats(path: str, query: Mapping[str, str]) -> None:
             Text("chat_jid=index gives the chats of all users", "chat_jid=index expõe conversas de todos os usuários"),
             suggestion=Text("Name a chat by its JID", "Informe o JID de uma conversa"),
         )
+
+
+def as_wuzapi(method: str, path: str, body: Mapping[str, Json] | None) -> tuple[str, Mapping[str, Json] | None]:
+    """Path and body under WUZAPI's names, where they have those of the original application's examples.
+
+    `/send-text` with `number` and `message` is `/chat/send/text`; the events of a user may be a list, and have names
+    such as `message.received`. Anything else stays as it is.
+    """
+    if method == "POST" and path == "/send-text":
+        named = {_SEND_TEXT.get(name, name): value for name, value in (body or {}).items()}
+        return "/chat/send/text", named
+    if body is not None and (path == "/admin/users" or path.startswith("/admin/users/")):
+        events = body.get("events")
+        if isinstance(events, list):
+            names = dict.fromkeys(_EVENTS.get(str(name), str(name)) for name in events)
+            return path, {**body, "events": ",".join(names)}
+    return path, body
 
 
 def redacted(data: Json, path: str = "") -> Json:

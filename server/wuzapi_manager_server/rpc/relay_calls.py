@@ -1,5 +1,6 @@
 """RelayService.Call: any call of WUZAPI, worded by the caller."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ from wuzapi_manager_server.domain.caller import Caller, User
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.relay_call import (
     Scope,
+    as_wuzapi,
     check_own_chats,
     check_path,
     check_query,
@@ -126,20 +128,21 @@ def _checked(request: pb.CallRequest, caller: Caller) -> tuple[WuzapiCall, Scope
     )
     if method == "GET" and request.HasField("body"):
         problems.violations.append(Violation("body", Text("is not for GET", "não é permitido em GET")))
-    is_send = method == "POST" and request.path.startswith(_SEND)
+    body: Mapping[str, Json] | None = None
+    if method != "GET" and (request.HasField("body") or method != "DELETE"):
+        body = {name: _whole(value) for name, value in dict_from(request.body).items()}
+    path, body = as_wuzapi(method, request.path, body)
+    is_send = method == "POST" and path.startswith(_SEND)
     if request.request_id and not is_send:
         problems.violations.append(
             Violation("request_id", Text("is for sends alone (POST /chat/send/...)", "é apenas para envios"))
         )
     problems.settle()
     scope = scope_for(caller, asked)
-    check_scope(request.path, scope)
-    check_own_chats(request.path, request.query)
-    again = method == "GET" and request.path not in _NOT_ONLY_READ
-    body: dict[str, Json] | None = None
-    if method != "GET" and (request.HasField("body") or method != "DELETE"):
-        body = {name: _whole(value) for name, value in dict_from(request.body).items()}
-    return WuzapiCall(method, request.path, dict(request.query), body, again=again), scope
+    check_scope(path, scope)
+    check_own_chats(path, request.query)
+    again = method == "GET" and path not in _NOT_ONLY_READ
+    return WuzapiCall(method, path, dict(request.query), body, again=again), scope
 
 
 def _whole(value: Json) -> Json:

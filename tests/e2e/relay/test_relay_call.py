@@ -249,6 +249,18 @@ def test_a_send_by_call_is_safe_to_repeat(ana: Caller, wuzapi: FakeWuzapi) -> No
     assert {sent.id for sent in wuzapi.sent[before + 1 :]} == {refusal.metadata["message_id"]}
 
 
+def test_the_names_of_the_original_application_work(ana: Caller, world: World, wuzapi: FakeWuzapi) -> None:
+    """/send-text with number and message, and events as a list of names that WUZAPI does not have."""
+    request_id = str(uuid4())
+    body = {"number": "+5511999999999", "message": "Olá!"}
+    assert call(ana, POST, "/send-text", body, request_id=request_id).success
+    assert (wuzapi.sent[-1].body["phone"], wuzapi.sent[-1].body["body"]) == ("+5511999999999", "Olá!")
+    user = {"name": "Nova", "token": "token-of-the-new", "events": ["message.received", "message.sent", "QR"]}
+    made = call(world.admin, POST, "/admin/users", user)
+    assert (made.status, made.code) == (201, "")
+    assert next(user for user in wuzapi.users.values() if user.name == "Nova").settings["events"] == "Message,QR"
+
+
 def test_numbers_that_no_double_holds_come_as_text() -> None:
     """Nothing is rounded on its way."""
     struct = Struct()
