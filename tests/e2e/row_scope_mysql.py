@@ -15,7 +15,7 @@ _KEYS = {
     "composite": ("a VARCHAR(30), b INT", ", PRIMARY KEY (a, b)"),
     "text": ("a VARCHAR(30) PRIMARY KEY, b INT", ""),
     "nocase": ("a VARCHAR(30) COLLATE utf8mb4_general_ci PRIMARY KEY, b INT", ""),
-    "padded": ("a CHAR(10) COLLATE utf8mb4_bin PRIMARY KEY, b INT", ""),
+    "padded": ("a CHAR(12) COLLATE utf8mb4_bin PRIMARY KEY, b INT", ""),
     "with link": ("a INT, b INT", ", PRIMARY KEY (owner, b)"),
     "none": ("a VARCHAR(30), b INT", ""),
 }

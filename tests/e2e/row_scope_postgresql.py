@@ -15,7 +15,7 @@ _KEYS = {
     "composite": ("a text, b integer", ", PRIMARY KEY (a, b))"),
     "text": ("a varchar(30) PRIMARY KEY, b integer", ")"),
     "nocase": ("a text COLLATE nocase PRIMARY KEY, b integer", ")"),
-    "padded": ("a char(10) PRIMARY KEY, b integer", ")"),
+    "padded": ("a char(12) PRIMARY KEY, b integer", ")"),
     "with link": ("a integer, b integer", ", PRIMARY KEY (owner, b))"),
     "none": ("a text, b integer", ")"),
 }

@@ -65,7 +65,7 @@ def tables(draw: st.DrawFn, engine: Engine, name: str) -> Table:
     key = draw(st.sampled_from([*engine.keys, *engine.keys[:2] * 2]))
     mappings, visible, writable = draw(_mapped(secret=link == connections.USER_LINK_VALUE_TOKEN))
     readable = () if key == "none" else writable
-    link_type = draw(st.sampled_from([*engine.link_types, *engine.link_types[:2] * 2]))
+    link_type = draw(st.sampled_from([*engine.link_types, *engine.link_types[:2] * 3]))
     table = Table(engine, name, link, link_type, key, mappings, visible, readable)
     engine.make(name, key, link_type, draw(_rows(table)), replacing=draw(st.booleans()))
     return table
@@ -101,6 +101,8 @@ def _rows(draw: st.DrawFn, table: Table) -> list[tuple[Raw, ...]]:
     values = [table.value(person) for person in draw(st.lists(st.sampled_from(PEOPLE), min_size=1, max_size=3))]
     near = [cell for value in values for cell in lookalikes(value)]
     owners = draw(st.lists(st.sampled_from(values) | st.sampled_from([*values, *near]), max_size=12))
+    if draw(st.booleans()):  # what collations take for the same, beside what it is
+        owners += [cell for value in values for cell in (value, value.swapcase(), value + " ")]
     texts, numbers = st.none() | st.sampled_from(TEXTS), st.none() | st.integers(-2, 2)
     rows: list[tuple[Raw, ...]] = []
     for at, owner in enumerate(owners):
