@@ -1,6 +1,6 @@
 """How psycopg loads values here: what Python holds exactly as Python has it, everything else as PostgreSQL's text."""
 
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 
 import psycopg
 from psycopg.abc import Buffer
@@ -30,20 +30,33 @@ _AS_PYTHON = frozenset(
 
 class _Date(Loader):
     def load(self, data: Buffer) -> date | str:
-        return postgresql_values.day(bytes(data).decode())
+        return postgresql_values.day(str(data, "ascii"))
 
 
 class _Time(Loader):
     def load(self, data: Buffer) -> time | str:
-        return postgresql_values.clock(bytes(data).decode())
+        return postgresql_values.clock(str(data, "ascii"))
 
 
 class _Moment(Loader):
     def load(self, data: Buffer) -> datetime | str:
-        return postgresql_values.moment(bytes(data).decode())
+        text = str(data, "ascii")
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            return text
 
 
-_LOADERS: dict[str, type[Loader]] = {"date": _Date, "time": _Time, "timestamp": _Moment, "timestamptz": _Moment}
+class _ZonedMoment(Loader):
+    def load(self, data: Buffer) -> datetime | str:
+        text = str(data, "ascii")
+        try:
+            return datetime.fromisoformat(text).astimezone(UTC)
+        except (ValueError, OverflowError):
+            return text
+
+
+_LOADERS: dict[str, type[Loader]] = {"date": _Date, "time": _Time, "timestamp": _Moment, "timestamptz": _ZonedMoment}
 
 
 def _adapters() -> AdaptersMap:

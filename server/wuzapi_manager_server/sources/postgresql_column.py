@@ -20,6 +20,9 @@ from wuzapi_manager_server.sources.sql_table import Condition, Element, SqlColum
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 _NUMERIC = sa.types.Numeric(None, None)
 _ORDERED = {Op.LT: operator.lt, Op.LE: operator.le, Op.GT: operator.gt, Op.GE: operator.ge}
+_RAW_SCALARS = frozenset(
+    {ColumnType.BOOLEAN, ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.TEXT, ColumnType.BYTES, ColumnType.OTHER}
+)
 _BY_VALUE = frozenset(
     {
         ColumnType.INTEGER,
@@ -46,6 +49,8 @@ class PgColumn(SqlColumn):
         super().__init__(column, element, element if kind.ordered else self._text)
         self._read = postgresql_values.reader(kind)
         self.plain = self._read is None
+        self.raw_scalars = column.type in _RAW_SCALARS and kind.name != "bpchar"
+        self._bytes: Element = sa.collate(self._text, "C")
 
     @property
     def shown(self) -> Element:
@@ -126,7 +131,7 @@ class PgColumn(SqlColumn):
         if not self._takes_any:
             return self._text == _text(scalar)
         same = self.is_scalar(scalar)
-        return sa.and_(same, _same_bytes(self._text, str(scalar))) if self.kind.textual else same
+        return sa.and_(same, _same_as(self._bytes, str(scalar))) if self.kind.textual else same
 
     def is_among(self, scalars: Iterable[Scalar]) -> Condition:
         """See SqlColumn."""
@@ -169,16 +174,16 @@ class PgColumn(SqlColumn):
             case kind if kind in _BY_VALUE:
                 return self._shown_as(value)
             case ColumnType.TEXT if self.kind.textual:
-                return sa.and_(self.element == self._literal(value), _same_bytes(self._text, value))
+                return sa.and_(self.element == self._literal(value), _same_as(self._bytes, value))
             case _:
-                return _same_bytes(self._text, value)
+                return _same_as(self._bytes, value)
 
     def _shown_as(self, value: str) -> Condition:
         """Whether the column's value is the one that is shown as `value`."""
         try:
             cell = to_cell(value, self.column)
             if isinstance(cell, str):
-                return _same_bytes(self._text, value)
+                return _same_as(self._bytes, value)
             if isinstance(cell, datetime) and cell.tzinfo is not None:
                 cell = cell.astimezone(UTC)
             shown = str(to_json(cell)) == value
@@ -231,7 +236,7 @@ class PgColumn(SqlColumn):
 
     @property
     def _folded(self) -> Element:
-        return sa.func.lower(sa.collate(self._text, "C"))
+        return sa.func.lower(self._bytes)
 
 
 def _checked(text: str) -> str:
@@ -247,7 +252,11 @@ def _text(scalar: Scalar) -> Element:
 
 
 def _same_bytes(element: Element, value: str) -> Condition:
-    return sa.collate(element, "C") == sa.literal(value, TEXT)
+    return _same_as(sa.collate(element, "C"), value)
+
+
+def _same_as(collated: Element, value: str) -> Condition:
+    return collated == sa.literal(value, TEXT)
 
 
 def _fold(value: object) -> Element:

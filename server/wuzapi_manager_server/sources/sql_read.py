@@ -1,8 +1,9 @@
 """Rows of a table within a transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from functools import cached_property
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -136,6 +137,9 @@ class Finder:
         return rows[0] if rows else None
 
 
+_MOST_SHAPES = 64
+
+
 @dataclass(frozen=True)
 class Shape:
     """What a statement selects: all columns of the table, in order, and what the order needs beyond them.
@@ -154,9 +158,12 @@ class Shape:
 
     @classmethod
     def of(cls, table: SqlTable, order: tuple[Place, ...]) -> "Shape":
-        """The shape of full rows in that order."""
+        """The shape of full rows in that order; made once for each order that is asked for often."""
+        found = table.shapes.get(order)
+        if isinstance(found, cls):
+            return found
         selected = tuple(dict.fromkeys([*table.columns.values(), *(place.column for place in order)]))
-        return cls(
+        made = cls(
             table,
             order,
             selected,
@@ -164,6 +171,10 @@ class Shape:
             tuple(selected.index(column) for column in table.key),
             tuple(selected.index(place.column) for place in order),
         )
+        if len(table.shapes) >= _MOST_SHAPES:
+            table.shapes.clear()
+        table.shapes[order] = made
+        return made
 
     def rows(
         self,
@@ -185,31 +196,58 @@ class Shape:
             if self.careful:
                 raise
             return replace(self, careful=True).rows(connection, conditions, limit, offset, lock=lock)
-        return [self._careful_row(raw) if self.careful else self.row(raw) for raw in raws]
+        row = self._careful_row if self.careful else self.row
+        return [row(raw) for raw in raws]
 
     def statement(
         self, conditions: Sequence[Condition], limit: int | None, offset: int
     ) -> sa.Select[tuple[object, ...]]:
         """What selects the rows that meet all conditions, in order."""
-        statement = (
-            sa.select(*(column.careful if self.careful else column.shown for column in self.selected))
-            .select_from(self.table.element)
-            .where(*conditions)
-            .order_by(*(place.clause() for place in self.order))
-        )
+        statement = self._all.where(*conditions)
         if limit is not None:
             statement = statement.limit(limit)
         return statement.offset(offset) if offset else statement
 
-    def row(self, raw: Sequence[object]) -> Row:
-        """The row that was selected so."""
-        selected = self.selected
-        cells = list(raw[: len(self.table.columns)])
-        for at, column in self.converted:
-            cells[at] = column.read(raw[at])
-        key = tuple([selected[at].scalar(raw[at]) for at in self.key])
-        cursor = tuple([selected[at].scalar(raw[at]) for at in self.cursor])
-        return Row(key, cursor, cast("tuple[Cell, ...]", tuple(cells)))
+    @cached_property
+    def _all(self) -> sa.Select[tuple[object, ...]]:
+        return (
+            sa.select(*(column.careful if self.careful else column.shown for column in self.selected))
+            .select_from(self.table.element)
+            .order_by(*(place.clause() for place in self.order))
+        )
+
+    @cached_property
+    def row(self) -> Callable[[Sequence[Any]], Row]:
+        """What makes the row of values that were selected so. It runs for each row of everything that is read."""
+        key_of, cursor_of, cells_of = self._scalars(self.key), self._scalars(self.cursor), self._cells()
+        if self.key != self.cursor:
+            return lambda raw: Row(key_of(raw), cursor_of(raw), cells_of(raw))
+
+        def row(raw: Sequence[Any]) -> Row:
+            key = key_of(raw)
+            return Row(key, key, cells_of(raw))
+
+        return row
+
+    def _cells(self) -> Callable[[Sequence[Any]], tuple[Cell, ...]]:
+        width, converted = len(self.table.columns), self.converted
+        if not converted:
+            return lambda raw: tuple(raw[:width])
+
+        def cells_of(raw: Sequence[Any]) -> tuple[Cell, ...]:
+            cells = list(raw[:width])
+            for at, column in converted:
+                cells[at] = column.read(raw[at])
+            return tuple(cells)
+
+        return cells_of
+
+    def _scalars(self, places: tuple[int, ...]) -> Callable[[Sequence[Any]], Key]:
+        columns = [(self.selected[at], at) for at in places]
+        if len(places) == 1 and columns[0][0].raw_scalars:
+            place = places[0]
+            return lambda raw: (raw[place],)
+        return lambda raw: tuple([column.scalar(raw[at]) for column, at in columns])
 
     def _careful_row(self, raw: Sequence[object]) -> Row:
         caught = [column.caught(value) for column, value in zip(self.selected, raw, strict=True)]

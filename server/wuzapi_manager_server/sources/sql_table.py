@@ -3,13 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
 from wuzapi_manager_server.domain.filter import Op
-from wuzapi_manager_server.domain.table import Cell, Column, Key, Scalar, Table
+from wuzapi_manager_server.domain.table import Cell, Column, Key, Owner, Scalar, Table
 from wuzapi_manager_server.errors import Code, QueryFailed, Text
 
 Element = sa.ColumnElement[Any]
@@ -26,6 +26,8 @@ class SqlColumn(ABC):
     """
 
     plain = False
+    raw_scalars = False
+    """Whether `scalar` gives every raw value as it is."""
 
     def __init__(self, column: Column, element: Element, sort: Element) -> None:
         self.column = column
@@ -91,13 +93,17 @@ class SqlColumn(ABC):
         return self.sort.in_(literals)
 
 
+_MOST_OWNERS = 256
+
+
 @dataclass(frozen=True)
 class SqlTable:
     """A described table.
 
     `key` are the primary key's columns; `tie` tells apart rows whose key does not (nulls in it), or orders a table
     without one. `read_only` is why the table takes no writes. `version` is the engine's own mark of the description.
-    `returns` says that the RETURNING of a write gives rows as they stay: nothing changes them afterwards.
+    `returns` says that the RETURNING of a write gives rows as they stay: nothing changes them afterwards. `shapes`
+    keeps what was worked out of it for reading.
     """
 
     table: Table
@@ -108,6 +114,18 @@ class SqlTable:
     read_only: Text | None
     version: object
     returns: bool = False
+    shapes: dict[object, object] = field(default_factory=dict, compare=False, repr=False)
+    _owned: dict[Owner, Condition] = field(default_factory=dict, compare=False, repr=False)
+
+    def owned(self, owner: Owner) -> Condition:
+        """Whether a row is the owner's; made once for each of those who come often."""
+        found = self._owned.get(owner)
+        if found is None:
+            found = self.column(owner.column).owned_by(owner.value)
+            if len(self._owned) >= _MOST_OWNERS:
+                self._owned.clear()
+            self._owned[owner] = found
+        return found
 
     def column(self, name: str) -> SqlColumn:
         """The column of that name. QueryFailed where there is none."""

@@ -16,7 +16,7 @@ def scope(table: SqlTable, owner: Owner | None, where: Where | None) -> list[Con
     """The conditions, all of which a row must meet: it is the owner's and matches."""
     conditions: list[Condition] = []
     if owner is not None:
-        conditions.append(table.column(owner.column).owned_by(owner.value))
+        conditions.append(table.owned(owner))
     if where is not None:
         if _values(where) > MOST_VALUES:
             raise QueryFailed(
