@@ -32,6 +32,7 @@ def database(place: MysqlPlace) -> Iterator[pymysql.Connection]:
     with place.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO', foreign_key_checks = 0")
         yield connection
+        cursor.execute("SET SESSION foreign_key_checks = 0")
         cursor.execute(
             "SELECT TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s", [place.database]
         )
