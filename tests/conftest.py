@@ -1,11 +1,8 @@
 """Servers that a run shares: started by the first test that needs one, stopped with the run."""
 
-import os
-
 import pytest
 
-from tests.servers.nocodb_install import Missing
-from tests.servers.nocodb_server import NocodbServer, begin_run, end_run, nocodb
+from tests.servers.nocodb_server import NocodbServer, begin_run, end_run, server_or_skip
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -20,10 +17,5 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def nocodb_server() -> NocodbServer:
-    """A real NocoDB. Where there is none, CI fails and other runs skip, visibly."""
-    try:
-        return nocodb()
-    except Missing as missing:
-        if os.environ.get("CI"):
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
+    """A real NocoDB."""
+    return server_or_skip()

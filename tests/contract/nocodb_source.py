@@ -81,6 +81,12 @@ class NocodbUnderTest:
             database.execute(create_table(base, shape.columns, _DECLARED))
             if shape.view:
                 database.execute(f"CREATE VIEW {quoted(name)} AS SELECT * FROM {quoted(base)}")
+        table = self.connect(file, name, shape, base)
+        self.add(table, rows)
+        return table
+
+    def connect(self, file: Path, name: str, shape: Shape, base: str = "") -> MadeTable:
+        """Makes a base of a file, and gives its table `name`; where that is a view, `base` is the table."""
         connection = {"client": "sqlite3", "database": str(file), "connection": {"filename": str(file)}}
         source = {
             "type": "sqlite3",
@@ -95,9 +101,11 @@ class NocodbUnderTest:
         )
         tables = self._call("GET", f"/api/v2/meta/bases/{made['id']}/tables")["list"]
         identifier = next(each["id"] for each in tables if each["table_name"] == name)
-        table = MadeTable(identifier, shape, Place(file, base, made["id"], made["sources"][0]["id"], identifier))
-        self.add(table, rows)
-        return table
+        return MadeTable(identifier, shape, Place(file, base or name, made["id"], made["sources"][0]["id"], identifier))
+
+    def disconnect(self, table: MadeTable) -> None:
+        """Takes the base away; the file stays."""
+        self._call("DELETE", f"/api/v2/meta/bases/{_place(table).base}")
 
     def source_of(self, table: MadeTable) -> connections.Connection:
         """See SourceUnderTest."""

@@ -26,7 +26,7 @@ _KEYS = {
 class SqliteEngine:
     """Each table in a file of its own below the folder."""
 
-    link_types: ClassVar = (
+    link_types: ClassVar[tuple[str, ...]] = (
         "TEXT",
         "TEXT COLLATE NOCASE",
         "TEXT COLLATE RTRIM",
@@ -37,8 +37,8 @@ class SqliteEngine:
         "BLOB",
         "",
     )
-    texts: ClassVar = frozenset({"TEXT", "TEXT COLLATE NOCASE", "TEXT COLLATE RTRIM"})
-    keys: ClassVar = tuple(_KEYS)
+    texts: ClassVar[frozenset[str]] = frozenset({"TEXT", "TEXT COLLATE NOCASE", "TEXT COLLATE RTRIM"})
+    keys: ClassVar[tuple[str, ...]] = tuple(_KEYS)
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

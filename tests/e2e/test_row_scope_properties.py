@@ -20,12 +20,14 @@ from tests.contract.postgresql_source import postgresql_database
 from tests.contract.server import World, world_in
 from tests.e2e.row_scope_engine import Engine
 from tests.e2e.row_scope_mysql import MysqlEngine
+from tests.e2e.row_scope_nocodb import NocodbEngine
 from tests.e2e.row_scope_people import PEOPLE, Person
 from tests.e2e.row_scope_postgresql import PostgresqlEngine
 from tests.e2e.row_scope_reads import gets, lists, reaches
 from tests.e2e.row_scope_sqlite import SqliteEngine
 from tests.e2e.row_scope_story import Story
 from tests.e2e.row_scope_writes import batches, creates, deletes, imports, updates
+from tests.servers.nocodb_server import server_or_skip
 
 LONG = "ROW_SCOPE_EXAMPLES" in os.environ
 EXAMPLES = int(os.environ.get("ROW_SCOPE_EXAMPLES", "45"))
@@ -39,6 +41,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A server of its own: elsewhere the same tokens are other users'."""
     with world_in(tmp_path_factory.mktemp("world")) as made:
         yield made
+
+
+@contextmanager
+def _nocodb(world: World) -> Iterator[Engine]:
+    with closing(NocodbEngine(server_or_skip(), world.sources)) as engine:
+        yield engine
 
 
 @contextmanager
@@ -58,7 +66,7 @@ def _mysql(_: World) -> Iterator[Engine]:
         yield engine
 
 
-_ENGINES = {"sqlite": _sqlite, "postgresql": _postgresql, "mysql": _mysql}
+_ENGINES = {"sqlite": _sqlite, "postgresql": _postgresql, "mysql": _mysql, "nocodb": _nocodb}
 
 
 @pytest.fixture(scope="module", params=_ENGINES)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import httpx
+import pytest
 
 from tests.servers.nocodb_install import HOW_TO_GET_IT, Missing, installed
 
@@ -68,6 +69,16 @@ def nocodb() -> NocodbServer:
         if not known.exists():
             known.write_text(json.dumps(_found(folder)))
         return NocodbServer(*json.loads(known.read_text()))
+
+
+def server_or_skip() -> NocodbServer:
+    """The server. Where there is none, CI fails and other runs skip, visibly."""
+    try:
+        return nocodb()
+    except Missing as missing:
+        if os.environ.get("CI"):
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
 
 
 def _found(folder: Path) -> NocodbServer:

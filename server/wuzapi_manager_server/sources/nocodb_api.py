@@ -34,6 +34,7 @@ _STAGES = {
     "answer": Text("NocoDB broke the connection off", "O NocoDB interrompeu a conexão"),
 }
 _CHECK = Text("Check the host of the connection and that NocoDB is up", "Verifique o host e se o NocoDB está no ar")
+_GOOD = frozenset({HTTPStatus.OK, HTTPStatus.CREATED})
 _DEFAULT_WAIT = 30.0
 _LONGEST_WAIT = 3600.0
 
@@ -74,7 +75,7 @@ class Api:
     async def write(self, method: str, path: Sequence[str], body: Json, deadline: Deadline) -> Json:
         """POST, PATCH or DELETE. Raises Gone, Refusal and ServiceErrors; OutcomeUnknown when the answer was lost."""
         answer = await self._send(method, path, deadline, (), orjson.dumps(body))
-        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or (answer.status in _GOOD and not _is_json(answer.body)):
             raise outcome_unknown()
         return self._judged(answer)
 
@@ -130,16 +131,21 @@ class Api:
 
     def _judged(self, answer: HttpAnswer) -> Json:
         """What a good answer holds."""
-        try:
-            found = cast("Json", orjson.loads(answer.body))
-        except orjson.JSONDecodeError:
-            found = None
-        if answer.status in (HTTPStatus.OK, HTTPStatus.CREATED):
+        found = cast("Json", orjson.loads(answer.body)) if _is_json(answer.body) else None
+        if answer.status in _GOOD:
             if found is None:
                 raise _no_answer_of_nocodb()
             return found
         code = found.get("error") if isinstance(found, dict) else None
         raise _failure(answer, code.removeprefix("ERR_") if isinstance(code, str) else "")
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _failure(answer: HttpAnswer, what: str) -> Exception:

@@ -107,7 +107,9 @@ class Reader:
             size = PAGE if only else min(PAGE, max(size, 100))
 
     async def get(self, key: Key, owner: Owner | None, deadline: Deadline) -> Row | None:
-        """The row of that key in the scope of the owner. Raises Stale."""
+        """The row of that key in the scope of the owner; none for null, which many may have. Raises Stale."""
+        if None in key:
+            return None
         scope = RowScope(owner, must_stamp=False)
         try:
             where = joined("and", [of_key(self.table, key), owned(self.table, owner)])
@@ -121,8 +123,9 @@ class Reader:
 
     async def many(self, keys: Sequence[Key], owner: Owner | None, deadline: Deadline) -> dict[Key, Row]:
         """The rows of those keys in the scope of the owner, by key."""
-        scope, wanted, found = RowScope(owner, must_stamp=False), set(keys), dict[Key, Row]()
-        for where in _groups(self.table, keys):
+        scope, found = RowScope(owner, must_stamp=False), dict[Key, Row]()
+        wanted = {key for key in keys if None not in key}
+        for where in _groups(self.table, sorted(wanted, key=repr)):
             async for rows in self._matching(where, deadline):
                 found |= {row.key: row for row in rows if row.key in wanted and scope.admits(row, self.table.table)}
         return found

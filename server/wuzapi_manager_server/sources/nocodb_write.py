@@ -108,6 +108,9 @@ class Writer:
         try:
             found = {name: self.table.by_name[name] for name in row}
             self._insist_on_owner(row)
+            for each in self.table.keys:
+                if row.get(each.column.name) is None and not each.column.has_default:
+                    raise _no_key(each.column.name)
             for name, column in found.items():
                 if column.column.read_only and row[name] is not None:
                     raise _read_only(name)
@@ -140,7 +143,8 @@ class Writer:
             return [Outcome(None, _taken())]
         try:
             bodies = [body for _, body in rows]
-            answer = await self._post(bodies[0] if single else cast("Json", bodies))
+            # Alone, a row of a text key is answered by the bare key, which is no JSON.
+            answer = await self._post(bodies[0] if len(self.table.keys) > 1 else cast("Json", bodies))
         except (Refusal, Gone, AlreadyExists) as error:
             if single:
                 return [Outcome(None, self._told(error))]
@@ -285,6 +289,12 @@ def _scalar(value: Json) -> Scalar:
 
 def _taken() -> AlreadyExists:
     return AlreadyExists(Text("The key is taken", "A chave já existe"))
+
+
+def _no_key(name: str) -> QueryFailed:
+    return QueryFailed(
+        Text(f"{name!r} is the key: a record cannot be made without", f"Campo '{name}' é a chave e é obrigatório")
+    )
 
 
 def _read_only(name: str) -> QueryFailed:
