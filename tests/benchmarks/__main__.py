@@ -10,12 +10,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import grpc
 from google.protobuf.message import Message
 
-from tests.benchmarks import bare, rig
+from tests.benchmarks import bare, relay, rig
+from tests.benchmarks.figure import Figure
 from tests.fakes.wuzapi import FakeWuzapi
 from wuzapi_manager.v1 import (
     branding_pb2,
@@ -35,15 +35,6 @@ ADMIN = (("authorization", rig.ADMIN_TOKEN),)
 USER = (("token", USER_TOKEN),)
 
 
-class Figure(NamedTuple):
-    """A line of the table: what was measured, what came out, what is promised, and whether it is kept."""
-
-    what: str
-    found: str
-    promised: str
-    kept: bool
-
-
 def main() -> int:
     """Runs all benchmarks."""
     figures: list[Figure] = []
@@ -57,6 +48,8 @@ def main() -> int:
             figures.append(_memory_of_export(server, channel, connection_id))
             figures.append(_late_page(channel, connection_id))
         figures.append(_among_many(folder, wuzapi.url))
+    with tempfile.TemporaryDirectory() as name:
+        figures += relay.figures(Path(name))
     _print(figures)
     return 0 if all(figure.kept for figure in figures) else 1
 

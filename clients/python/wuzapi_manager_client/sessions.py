@@ -80,16 +80,16 @@ class SessionCalls(Calls):
         """Ends the delivery of events."""
         self._call(self._relay.DeleteWebhook, pb.DeleteWebhookRequest(), timeout)
 
-    def list_wuzapi_users(self, *, page_size: int = 0, timeout: float | None = None) -> Iterator[pb.WuzapiUser]:
+    def list_users(self, *, page_size: int = 0, timeout: float | None = None) -> Iterator[pb.WuzapiUser]:
         """All users of WUZAPI, by id; pages are asked for as they are needed."""
         request = pb.ListUsersRequest(page_size=page_size)
         return (user for page in self._pages(self._relay.ListUsers, request, timeout) for user in page.users)
 
-    def get_wuzapi_user(self, identity: str, *, timeout: float | None = None) -> pb.WuzapiUser:
+    def get_user(self, identity: str, *, timeout: float | None = None) -> pb.WuzapiUser:
         """A user of WUZAPI. NotFound where there is none of that id."""
         return self._call(self._relay.GetUser, pb.GetUserRequest(id=identity), timeout).user
 
-    def create_wuzapi_user(
+    def create_user(
         self,
         name: str,
         token: str,
@@ -103,18 +103,18 @@ class SessionCalls(Calls):
         request = pb.CreateUserRequest(user=user, request_id=new_request_id())
         return self._call(self._relay.CreateUser, request, timeout).user
 
-    def update_wuzapi_user(
+    def update_user(
         self, user: pb.WuzapiUser, *, update_mask: Sequence[str] | None = None, timeout: float | None = None
     ) -> pb.WuzapiUser:
         """Changes a user of WUZAPI, by its id: the fields of the mask, without one the populated ones."""
         mask = None if update_mask is None else FieldMask(paths=texts(update_mask))
         return self._call(self._relay.UpdateUser, pb.UpdateUserRequest(user=user, update_mask=mask), timeout).user
 
-    def delete_wuzapi_user(self, identity: str, *, full: bool = True, timeout: float | None = None) -> None:
+    def delete_user(self, identity: str, *, full: bool = True, timeout: float | None = None) -> None:
         """Deletes a user of WUZAPI; without `full` the token goes on working there until WUZAPI is restarted."""
         self._call(self._relay.DeleteUser, pb.DeleteUserRequest(id=identity, full=full), timeout)
 
-    def check_wuzapi(self, *, timeout: float | None = None) -> pb.CheckHealthResponse:
+    def check_health(self, *, timeout: float | None = None) -> pb.CheckHealthResponse:
         """Whether WUZAPI answers, how fast, and its version. Asks for no token."""
         return self._call(self._relay.CheckHealth, pb.CheckHealthRequest(), timeout)
 

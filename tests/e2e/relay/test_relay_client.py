@@ -130,12 +130,12 @@ def test_webhooks(me: WuzapiManager) -> None:
 
 def test_users_of_wuzapi(admin: WuzapiManager) -> None:
     """Made, listed, changed, deleted; health and settings."""
-    user = admin.create_wuzapi_user("Caio", "token-of-the-client", events=["Message"])
-    assert user.id in [found.id for found in admin.list_wuzapi_users()]
-    changed = admin.update_wuzapi_user(pb.WuzapiUser(id=user.id, name="Caio S."), update_mask=["name"])
-    assert changed == admin.get_wuzapi_user(user.id)
-    admin.delete_wuzapi_user(user.id)
+    user = admin.create_user("Caio", "token-of-the-client", events=["Message"])
+    assert user.id in [found.id for found in admin.list_users()]
+    changed = admin.update_user(pb.WuzapiUser(id=user.id, name="Caio S."), update_mask=["name"])
+    assert changed == admin.get_user(user.id)
+    admin.delete_user(user.id)
     with pytest.raises(errors.NotFound):
-        admin.get_wuzapi_user(user.id)
-    assert admin.check_wuzapi().online
+        admin.get_user(user.id)
+    assert admin.check_health().online
     assert admin.get_relay_config().base_url

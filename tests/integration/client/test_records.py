@@ -167,7 +167,7 @@ def test_batches_tell_what_became_of_each(service: Service, me: WuzapiManager) -
 
 
 def test_every_rpc_has_a_method() -> None:
-    """No RPC of the three services is missing from the client."""
+    """No RPC of these services is missing from the client."""
     for service in SERVICES:
         for method in service.methods:
             name = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in method.name).lstrip("_")
