@@ -31,6 +31,7 @@ _REASONS = {
     "TIMEOUT_ERROR",
     "CONNECTION_ERROR",
     "RATE_LIMIT_ERROR",
+    "SEND_UNKNOWN",
 }
 _NEVER = {
     grpc.StatusCode.INTERNAL,
