@@ -48,7 +48,9 @@ class MysqlColumn(SqlColumn):
         self._long = _is_long(declared) and not column.primary_key
         self._compared = _compared(element, declared)
         super().__init__(column, element, sa.func.left(self._compared, SORTED_BY) if self._long else self._compared)
+        self._read = mysql_values.reader(declared)
         self.plain = mysql_values.is_plain(declared)
+        self.raw_scalars = column.type is ColumnType.INTEGER and declared.base != "bit"
 
     @property
     def shown(self) -> Element:
@@ -59,7 +61,7 @@ class MysqlColumn(SqlColumn):
 
     def read(self, raw: object) -> Cell:
         """The cell of a raw value."""
-        return mysql_values.read(raw, self.declared)
+        return self._read(raw)
 
     def bind(self, cell: Cell) -> object:
         """The raw value to store."""

@@ -10,11 +10,12 @@ from contextlib import suppress
 from typing import Any, cast
 
 from pymysql import converters, err
-from pymysql.connections import Connection, MySQLResult
+from pymysql.connections import Connection
 from pymysql.constants import CLIENT, FIELD_TYPE, SERVER_STATUS
 
 from wuzapi_manager_server.domain.connection import SqlServer, TlsMode
 from wuzapi_manager_server.sources.mysql_errors import LOST, NO_TLS, TOO_LARGE
+from wuzapi_manager_server.sources.mysql_result import MysqlResult
 from wuzapi_manager_server.sources.sql_work import LONGEST_WAIT, Job
 
 _MODES = (
@@ -29,7 +30,7 @@ _MODES = (
 SORT_BYTES = 4096
 """Bytes of a text's weights that decide its place: all of what a key can hold, and of SORTED_BY characters."""
 
-_NONSENSE = (ValueError, TypeError, IndexError, AttributeError, AssertionError, struct.error)
+_NONSENSE = (ValueError, TypeError, LookupError, AttributeError, AssertionError, struct.error)
 """What the driver makes of bytes that are no MySQL."""
 
 _INSECURE = ("mysql_clear_password", "dialog")
@@ -77,7 +78,7 @@ class MysqlConnection(Connection):
     # What the stubs of the driver leave out.
     _sock: socket.socket | None
     _secure: bool
-    _result: MySQLResult | None
+    _result: MysqlResult | None
     _read_timeout: float | None
     _write_timeout: float | None
     server_status: int
@@ -198,6 +199,18 @@ class MysqlConnection(Connection):
             self._force_close()
             raise err.OperationalError(LOST, "the server does not speak as it should") from error
 
+    def _read_query_result(self, unbuffered: bool = False) -> int | None:  # noqa: FBT001, FBT002 - the driver's signature
+        self._result = None
+        result = MysqlResult(self)
+        if unbuffered:
+            result.init_unbuffered_query()
+        else:
+            result.read()
+        self._result = result
+        if result.server_status is not None:
+            self.server_status = result.server_status
+        return result.affected_rows
+
     def _set_bounds(self) -> None:
         wait = min(self._wanted, int(LONGEST_WAIT))
         longest = f"max_statement_time={self._wanted}" if self.mariadb else f"max_execution_time={self._wanted * 1000}"
@@ -213,7 +226,6 @@ class MysqlConnection(Connection):
         """Ends the transaction, where there is one. An answer that was not read to its end costs the connection."""
         self._beginning = False
         if self._result is not None and self._result.unbuffered_active:
-            self._result.unbuffered_active = False
             self._force_close()
         elif self._in_transaction:
             super().rollback()
@@ -234,6 +246,8 @@ class MysqlConnection(Connection):
             waker, self._waker = self._waker, None
         if waker is not None:
             waker.close()
+        if self._result is not None:
+            self._result.unbuffered_active = False  # there is nothing more to read, also not at its end
         super()._force_close()  # type: ignore[misc]  # missing in the stubs
 
     __del__ = _force_close

@@ -66,7 +66,7 @@ class Declared:
     fraction: int = 0
     json: bool = False
 
-    @property
+    @cached_property
     def kind(self) -> ColumnType:
         """What the column is meant to hold."""
         if self.json or self.base == "json":

@@ -34,7 +34,7 @@ class Unfit(Exception):
 
 
 def is_plain(column: Declared) -> bool:
-    """Whether `read` gives every raw value as it is."""
+    """Whether the reader gives every raw value as it is."""
     if column.base in {"bit", "float"}:
         return False
     return column.kind in {
@@ -43,15 +43,21 @@ def is_plain(column: Declared) -> bool:
     }
 
 
-def read(raw: object, column: Declared) -> Cell:
-    """The cell of a raw value; what does not fit the column's type, as zero dates do not, is its text."""
-    if raw is None:
-        return None
-    try:
-        reader = _READERS.get(column.base if column.base in {"bit", "float", "set"} else column.kind)
-        return _as_it_is(raw) if reader is None else reader(raw, column)
-    except (ValueError, RecursionError):
-        return _as_it_is(raw)
+def reader(column: Declared) -> Callable[[object], Cell]:
+    """What makes the cell of a raw value; what does not fit the column's type, as zero dates do not, is its text."""
+    specific = _READERS.get(column.base if column.base in {"bit", "float", "set"} else column.kind)
+
+    def read(raw: object) -> Cell:
+        if raw is None:
+            return None
+        if specific is None:
+            return _as_it_is(raw)
+        try:
+            return specific(raw, column)
+        except (ValueError, RecursionError):
+            return _as_it_is(raw)
+
+    return read
 
 
 def _as_it_is(raw: object) -> Cell:
@@ -77,9 +83,12 @@ def _read_date(raw: object, _: Declared) -> Cell:
     return date.fromisoformat(str(raw))
 
 
-def _read_moment(raw: object, column: Declared) -> Cell:
-    moment = datetime.fromisoformat(str(raw))
-    return moment.replace(tzinfo=UTC) if column.kind is ColumnType.TIMESTAMP_TZ else moment
+def _read_moment(raw: object, _: Declared) -> Cell:
+    return datetime.fromisoformat(str(raw))
+
+
+def _read_instant(raw: object, _: Declared) -> Cell:
+    return datetime.fromisoformat(str(raw)).replace(tzinfo=UTC)
 
 
 def _read_time(raw: object, _: Declared) -> Cell:
@@ -113,7 +122,7 @@ _READERS: Mapping[object, Callable[[object, Declared], Cell]] = {
     ColumnType.BOOLEAN: _read_boolean,
     ColumnType.DATE: _read_date,
     ColumnType.TIMESTAMP: _read_moment,
-    ColumnType.TIMESTAMP_TZ: _read_moment,
+    ColumnType.TIMESTAMP_TZ: _read_instant,
     ColumnType.DURATION: _read_time,
     ColumnType.JSON: _read_document,
     ColumnType.UUID: lambda raw, _: UUID(str(raw)),
