@@ -8,6 +8,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,13 +16,16 @@ from pathlib import Path
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from wuzapi_manager_server import main as service
-from wuzapi_manager_server.commands import adopt
+from wuzapi_manager_server.commands import adopt, backup
 from wuzapi_manager_server.errors import ServiceError
 from wuzapi_manager_server.rpc.probe import probe
 from wuzapi_manager_server.rpc.server import CannotStart, check_tls
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.settings import BadSettings, Settings, load, table
+from wuzapi_manager_server.storage.audit import AuditStore
 from wuzapi_manager_server.storage.database import Database
+from wuzapi_manager_server.storage.integrity import problems_of
+from wuzapi_manager_server.storage.models import now_utc
 from wuzapi_manager_server.storage.rotation import Rotated, rotate
 from wuzapi_manager_server.storage.secret_keys import KEYS_FILE, add_key, load_admin_token
 from wuzapi_manager_server.wiring import open_database, open_secrets
@@ -66,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     text = "bring every secret at rest under the first key; makes a new key where SECRET_KEYS is not set"
     below.add_parser("rotate", help=text, description=text).set_defaults(run=_without_arguments(_rotate))
     _add_adopt(commands)
+    backup.add(commands)
     return parser
 
 
@@ -122,16 +127,23 @@ def _health(settings: Settings) -> int:
 
 def _check(settings: Settings) -> int:
     async def work(database: Database) -> int:
-        problems = await database.read_long(database.check)
-        for problem in problems:
-            print(f"database: {problem}", file=sys.stderr)
-        open_secrets(settings, database)
+        problems = await database.read_long(partial(problems_of, database.path, full=True))
+        _print_problems(problems)
+        box = open_secrets(settings, database)
+        if not problems:
+            problems = await database.read_long(AuditStore(database, box, now_utc).check)
+            _print_problems(problems)
         if not problems:
             print("settings, certificates, database and keys are well")
         return 1 if problems else 0
 
     check_tls(service.tls_of(settings))
     return asyncio.run(_with_database(settings, work))
+
+
+def _print_problems(problems: Sequence[str]) -> None:
+    for problem in problems:
+        print(f"database: {problem}", file=sys.stderr)
 
 
 def _rotate(settings: Settings) -> int:

@@ -18,6 +18,7 @@
     ├── SendUnknown         UNAVAILABLE          SEND_UNKNOWN
     ├── TimedOut            DEADLINE_EXCEEDED    TIMEOUT_ERROR
     │   └── OutcomeUnknown
+    ├── FileSystemError     FAILED_PRECONDITION, RESOURCE_EXHAUSTED, DATA_LOSS   FILE_SYSTEM_ERROR (backups)
     ├── RateLimited         RESOURCE_EXHAUSTED   RATE_LIMIT_ERROR
     └── SystemFailure       INTERNAL             SYSTEM_ERROR
 
@@ -242,6 +243,16 @@ class TimedOut(ServiceError):
 
 class OutcomeUnknown(TimedOut):
     """The deadline passed while a change was being saved: whether it was is not known."""
+
+
+class FileSystemError(ServiceError):
+    """Backups: FAILED_PRECONDITION (folder, permissions, key), RESOURCE_EXHAUSTED (no room), DATA_LOSS (damaged)."""
+
+    reason = "FILE_SYSTEM_ERROR"
+
+    def __init__(self, code: Code, text: Text, *, suggestion: Text, metadata: Mapping[str, str] | None = None) -> None:
+        super().__init__(text, suggestion=suggestion, metadata=metadata)
+        self.code = code
 
 
 class RateLimited(ServiceError):

@@ -66,7 +66,7 @@ async def running(settings: Settings, wire_parts: Wire = wire, *, worker: bool =
         port = listen(server, settings.grpc_host, settings.grpc_port, tls_of(settings))
         await server.start()
         stack.push_async_callback(_drain, server, health, pipeline, settings.shutdown_grace)
-        monitor = ReadinessMonitor(health, parts.ready)
+        monitor = ReadinessMonitor(health, parts.ready, changed=parts.changed)
         await monitor.start()
         stack.push_async_callback(monitor.stop)
         lag = LoopLag(metrics)

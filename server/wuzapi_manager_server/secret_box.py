@@ -100,6 +100,13 @@ class SecretBox:
                 continue
         return None
 
+    def derive(self, purpose: str, salt: bytes, key_id: str) -> bytes:
+        """A key of 32 bytes from the key of that id for one purpose and salt; Undecryptable where there is none."""
+        if key_id not in self.key_ids:
+            raise Undecryptable(key_id)
+        key = self._keys[self.key_ids.index(key_id)]
+        return HKDF(SHA256(), 32, salt=salt, info=purpose.encode()).derive(key)
+
     def _derived(self, purpose: str) -> tuple[bytes, ...]:
         """A key of 64 bytes from each key, for one purpose. Purposes are few and fixed."""
         found = self._derivations.get(purpose)

@@ -9,10 +9,12 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
+from cronsim import CronSim, CronSimError
 from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -26,6 +28,8 @@ _SIZE_UNITS = {"b": 1, "kb": 1000, "kib": 1 << 10, "mb": 1000**2, "mib": 1 << 20
 _KEY_BYTES = 32
 _HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*\.?")
 _LIKE_AN_ADDRESS = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)\.?")
+_KEPT_TIER = re.compile(r"daily|weekly|monthly")
+_KEPT = re.compile(r"[1-9]\d{0,3} (daily|weekly|monthly)( [1-9]\d{0,3} (daily|weekly|monthly)){0,2}")
 _ADMIN_TOKEN = re.compile(r"[\x21-\x7e]{16,256}")
 
 
@@ -120,6 +124,20 @@ def _source_host(value: str) -> str:
         name = (value if value.isascii() else value.encode("idna").decode("ascii")).lower()
         if not _HOST_NAME.fullmatch(name) or _LIKE_AN_ADDRESS.fullmatch(name):
             raise ValueError("not a host") from None
+    return value
+
+
+def _cron(value: str) -> str:
+    try:
+        CronSim(value, datetime(2026, 1, 1, tzinfo=UTC))
+    except CronSimError:
+        raise ValueError("not a cron expression") from None
+    return value
+
+
+def _retention(value: str) -> str:
+    if not _KEPT.fullmatch(value) or len(set(_KEPT_TIER.findall(value))) != len(_KEPT_TIER.findall(value)):
+        raise ValueError("not a retention")
     return value
 
 
@@ -249,6 +267,20 @@ class Settings(BaseSettings):
             "Fernet keys (32 bytes as URL-safe base64) separated by commas",
         ),
     ] = ()
+
+    backup_dir: Annotated[
+        File | None, About("Where backups lie; backups beside the database when unset", "a folder")
+    ] = None
+    backup_schedule: Annotated[
+        Annotated[str, AfterValidator(_cron)] | None,
+        About("When backups are made by themselves (UTC); unset, never", "a cron expression, as 30 3 * * *"),
+    ] = None
+    backup_keep: Annotated[
+        str,
+        AfterValidator(_retention),
+        About("How many of the schedule's backups are kept", "some of N daily N weekly N monthly"),
+    ] = "7 daily 4 weekly 12 monthly"
+    backup_encrypt: Annotated[bool, About("Whether backups are encrypted with the first key", _BOOLEAN)] = True
 
     metrics_port: Annotated[
         Port | None, About("Prometheus over HTTP on this port", "a number from 0 to 65535, or unset")

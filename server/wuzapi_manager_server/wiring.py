@@ -1,5 +1,6 @@
 """What the server is made of: everything is opened here, in order, and closed in the opposite one."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -13,11 +14,13 @@ from typing import NamedTuple
 import grpc
 
 from wuzapi_manager.v1 import branding_pb2_grpc, connection_pb2_grpc, maintenance_pb2_grpc, record_pb2_grpc
+from wuzapi_manager_server.domain.backup import Retention
 from wuzapi_manager_server.domain.connection import ConnectionType
 from wuzapi_manager_server.observe import Cache, Metrics, logger
 from wuzapi_manager_server.rpc.branding import BrandingServicer
 from wuzapi_manager_server.rpc.connections import ConnectionServicer
 from wuzapi_manager_server.rpc.maintenance import About, MaintenanceServicer
+from wuzapi_manager_server.rpc.maintenance_backups import BackupCalls
 from wuzapi_manager_server.rpc.maintenance_upkeep import UpkeepCalls
 from wuzapi_manager_server.rpc.pipeline import Audits, Identifies
 from wuzapi_manager_server.rpc.record_tables import RecordTables
@@ -28,6 +31,9 @@ from wuzapi_manager_server.rpc.relay_calls import RelayCalls
 from wuzapi_manager_server.rpc.relay_pages import RelayPages
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.services.audit import Audit
+from wuzapi_manager_server.services.backups import Backups
+from wuzapi_manager_server.services.backups_schedule import BackupSchedule
+from wuzapi_manager_server.services.backups_upload import Uploads
 from wuzapi_manager_server.services.branding import Brandings
 from wuzapi_manager_server.services.callers import Callers
 from wuzapi_manager_server.services.connections import Connections
@@ -35,6 +41,7 @@ from wuzapi_manager_server.services.figures import figures_of
 from wuzapi_manager_server.services.maintenance import Maintenance
 from wuzapi_manager_server.services.once import Once
 from wuzapi_manager_server.services.page_tokens import PageTokens
+from wuzapi_manager_server.services.readiness import Readiness
 from wuzapi_manager_server.services.records import Records
 from wuzapi_manager_server.services.relay import Relay
 from wuzapi_manager_server.services.sends import Sends
@@ -52,6 +59,8 @@ from wuzapi_manager_server.sources.sqlite import SqliteEngine
 from wuzapi_manager_server.sources.sqlite_folder import SqliteFolder
 from wuzapi_manager_server.storage.audit import KEPT as AUDIT_KEPT
 from wuzapi_manager_server.storage.audit import AuditStore
+from wuzapi_manager_server.storage.backups import BackupMaker
+from wuzapi_manager_server.storage.backups_folder import BackupFolder
 from wuzapi_manager_server.storage.branding import BrandingStore
 from wuzapi_manager_server.storage.connections import ConnectionStore
 from wuzapi_manager_server.storage.database import SQLITE_VERSION, Database
@@ -81,12 +90,16 @@ class Service(NamedTuple):
 
 @dataclass(frozen=True)
 class Parts:
-    """What the server serves, and with what. `ready` tells whether the service can work."""
+    """What the server serves, and with what.
+
+    `ready` tells whether the service can work; it is asked at once when `changed` is set.
+    """
 
     callers: Identifies
     audit: Audits
     services: Sequence[Service]
     ready: Callable[[], Awaitable[bool]]
+    changed: asyncio.Event | None = None
 
 
 def open_database(settings: Settings) -> Database:
@@ -125,6 +138,18 @@ def sqlite_folder(settings: Settings, pool: Executor) -> SqliteFolder:
     )
 
 
+def open_backups(settings: Settings, database: Database, box: SecretBox, readiness: Readiness) -> Backups:
+    """The backups of the database, in their folder."""
+    folder = backup_folder(settings)
+    maker = BackupMaker(database.path, folder, box, now_utc, encrypt=settings.backup_encrypt)
+    return Backups(database, folder, maker, box, Retention.parse(settings.backup_keep), readiness)
+
+
+def backup_folder(settings: Settings) -> BackupFolder:
+    """Where the backups lie."""
+    return BackupFolder(settings.backup_dir or settings.sqlite_db_path.absolute().parent / "backups")
+
+
 @asynccontextmanager
 async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
     """Opens everything that the server needs, and closes it afterwards in the opposite order."""
@@ -157,7 +182,12 @@ async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
         sends = Sends(database, IdempotencyStore(database, box, now_utc, _longest_send(settings)))
         sweeper = Sweeper(database, kept, now_utc)
         sweeper.start()
-        shared = _Shared(settings, database, box, store, once, sources, audits, audit, callers, metrics)
+        readiness = Readiness(database.writable)
+        backups = open_backups(settings, database, box, readiness)
+        schedule = BackupSchedule(backups, settings.backup_schedule, now_utc) if settings.backup_schedule else None
+        if schedule is not None:
+            schedule.start()
+        shared = _Shared(settings, database, box, store, once, sources, audits, audit, callers, metrics, backups)
         try:
             yield Parts(
                 callers,
@@ -166,9 +196,13 @@ async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
                     *_services(shared),
                     _relay_service(settings, relay, sends, once, PageTokens(box)),
                 ],
-                database.writable,
+                readiness,
+                readiness.changed,
             )
         finally:
+            if schedule is not None:
+                await schedule.stop()
+            await backups.close()
             await sends.drain()
             await sweeper.stop()
             await once.drain()
@@ -218,6 +252,7 @@ class _Shared:
     audit: Audit
     callers: Callers
     metrics: Metrics
+    backups: Backups
 
 
 def _services(shared: _Shared) -> list[Service]:
@@ -243,7 +278,8 @@ def _services(shared: _Shared) -> list[Service]:
     shared.metrics.caches.caches.extend(caches)
     maintenance = MaintenanceServicer(
         Maintenance(database, MetadataStore(database, now_utc), shared.audits),
-        UpkeepCalls(Upkeep(database, caches), partial(figures_of, shared.metrics.registry)),
+        UpkeepCalls(Upkeep(database, caches, shared.backups.folder), partial(figures_of, shared.metrics.registry)),
+        BackupCalls(shared.backups, Uploads(shared.backups), tokens),
         _about(settings),
         tokens,
         page_bytes,

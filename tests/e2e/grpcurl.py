@@ -36,7 +36,7 @@ def main() -> int:
     for header in options.headers:
         command += ["-H", header]
     if options.data is not None:
-        command += ["-d", options.data]
+        command += ["-d", "@-" if options.data == "@" else options.data]
     done = subprocess.run([*command, f"{target}/{options.what}"], capture_output=True, text=True, check=False)
     for answer in documents(done.stdout):
         sys.stdout.write(json.dumps(answer, indent=2, ensure_ascii=False) + "\n")

@@ -20,7 +20,11 @@ ROOT = Path(__file__).parents[2]
 ENGLISH, PORTUGUESE = ROOT / "README.md", ROOT / "README.pt-BR.md"
 READMES = [ENGLISH, PORTUGUESE]
 PAGES = [*READMES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-COMMANDS = ("serve", "config", "check", "migrate", "health", "token", "secrets rotate", "adopt", "version")
+COMMANDS = (
+    *("serve", "config", "check", "migrate", "health", "token", "secrets rotate", "adopt"),
+    *("backup create", "backup list", "backup verify", "backup restore", "backup delete"),
+    "version",
+)
 NAMED_ADDRESS = "127.0.0.1:50051"
 
 
@@ -107,7 +111,7 @@ def test_every_rpc_is_called_or_told(tmp_path: Path) -> None:
         for service in file.DESCRIPTOR.services_by_name.values()
     ]
     rpcs = {method.name for service in services for method in service.methods}
-    assert len(rpcs) == 83
+    assert len(rpcs) == 90
     for page in READMES:
         rows = "\n".join(line for line in page.read_text().splitlines() if line.startswith("|"))
         assert {name for name in rpcs if not re.search(rf"\b{name}\b", rows)} == set()
@@ -172,7 +176,7 @@ def test_the_settings_table_is_complete(page: Path) -> None:
 def test_the_commands_exist(page: Path) -> None:
     """The table of commands has those of the command line, each with a help text, and no other."""
     part = page.read_text().partition("wuzapi-manager COMMAND")[2]
-    assert tuple(re.findall(r"^\| `([a-z ]+)(?: FILE)?` \|", part, re.MULTILINE)) == COMMANDS
+    assert tuple(re.findall(r"^\| `([a-z ]+)(?: FILE| NAME)?` \|", part, re.MULTILINE)) == COMMANDS
     program = Path(sys.executable).with_name("wuzapi-manager")
     for command in COMMANDS:
         done = subprocess.run([program, *command.split(), "--help"], capture_output=True, text=True, check=False)

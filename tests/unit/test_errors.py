@@ -99,6 +99,7 @@ def test_every_error_has_a_reason_and_a_code() -> None:
         "AIRTABLE_ERROR",
         "CONNECTION_ERROR",
         "TIMEOUT_ERROR",
+        "FILE_SYSTEM_ERROR",
         "RATE_LIMIT_ERROR",
         "SYSTEM_ERROR",
     }

@@ -97,6 +97,41 @@ class MaintenanceServiceStub:
                 request_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.ListAuditEventsRequest.SerializeToString,
                 response_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.ListAuditEventsResponse.FromString,
                 _registered_method=True)
+        self.CreateBackup = channel.unary_unary(
+                '/wuzapi_manager.v1.MaintenanceService/CreateBackup',
+                request_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.CreateBackupRequest.SerializeToString,
+                response_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.CreateBackupResponse.FromString,
+                _registered_method=True)
+        self.ListBackups = channel.unary_unary(
+                '/wuzapi_manager.v1.MaintenanceService/ListBackups',
+                request_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.ListBackupsRequest.SerializeToString,
+                response_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.ListBackupsResponse.FromString,
+                _registered_method=True)
+        self.VerifyBackup = channel.unary_unary(
+                '/wuzapi_manager.v1.MaintenanceService/VerifyBackup',
+                request_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.VerifyBackupRequest.SerializeToString,
+                response_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.VerifyBackupResponse.FromString,
+                _registered_method=True)
+        self.DeleteBackup = channel.unary_unary(
+                '/wuzapi_manager.v1.MaintenanceService/DeleteBackup',
+                request_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.DeleteBackupRequest.SerializeToString,
+                response_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.DeleteBackupResponse.FromString,
+                _registered_method=True)
+        self.DownloadBackup = channel.unary_stream(
+                '/wuzapi_manager.v1.MaintenanceService/DownloadBackup',
+                request_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.DownloadBackupRequest.SerializeToString,
+                response_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.DownloadBackupResponse.FromString,
+                _registered_method=True)
+        self.UploadBackup = channel.stream_unary(
+                '/wuzapi_manager.v1.MaintenanceService/UploadBackup',
+                request_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.UploadBackupRequest.SerializeToString,
+                response_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.UploadBackupResponse.FromString,
+                _registered_method=True)
+        self.RestoreBackup = channel.unary_unary(
+                '/wuzapi_manager.v1.MaintenanceService/RestoreBackup',
+                request_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.RestoreBackupRequest.SerializeToString,
+                response_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.RestoreBackupResponse.FromString,
+                _registered_method=True)
 
 
 class MaintenanceServiceServicer:
@@ -209,6 +244,97 @@ class MaintenanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateBackup(self, request, context):
+        """Makes a backup of the database as it is at one moment, while the service goes on, and verifies it. The work is
+        completed also when the caller goes away.
+
+        - ABORTED, CONFLICT: other work of this kind is under way; `running` in the metadata says which.
+        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: the folder of backups cannot be used.
+        - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBackups(self, request, context):
+        """Lists the backups, newest first. What was begun and never completed is not among them.
+
+        - INVALID_ARGUMENT, VALIDATION_ERROR: page_size or page_token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyBackup(self, request, context):
+        """Restores a backup to a scratch file and compares all that is known of it.
+
+        - INVALID_ARGUMENT, MISSING_REQUIRED_FIELD: name.
+        - NOT_FOUND: no such backup.
+        - ABORTED, CONFLICT: other work of this kind is under way.
+        - DATA_LOSS, FILE_SYSTEM_ERROR: the backup is damaged, and how. It no longer counts as verified.
+        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: its key is not here.
+        - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left for the scratch file.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteBackup(self, request, context):
+        """Deletes a backup for good.
+
+        - INVALID_ARGUMENT, MISSING_REQUIRED_FIELD: name.
+        - NOT_FOUND: no such backup.
+        - ABORTED, CONFLICT: other work of this kind is under way.
+        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: it is the only verified backup.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DownloadBackup(self, request, context):
+        """Sends a backup's file as it lies there: a header, chunks of at most 64 KiB, and the SHA-256 of the chunks at last.
+
+        - INVALID_ARGUMENT, VALIDATION_ERROR or MISSING_REQUIRED_FIELD: name or offset.
+        - NOT_FOUND: no such backup.
+        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: its file cannot be read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UploadBackup(self, request_iterator, context):
+        """Takes a backup's file, verifies it, and lists it under a new name. What was received of a stream that breaks off is
+        kept for a day, so that another stream with the same sha256 can go on behind it.
+
+        - INVALID_ARGUMENT, VALIDATION_ERROR or MISSING_REQUIRED_FIELD: sha256, size_bytes or offset, or the bytes received
+        are not those of sha256.
+        - ABORTED, CONFLICT: other work of this kind is under way, or the same file is being sent by another stream.
+        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: offset lies behind what was received, which is in the metadata as
+        `offset`; or the key of the file is not here.
+        - DATA_LOSS, FILE_SYSTEM_ERROR: the file is no backup that can be restored, and why.
+        - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreBackup(self, request, context):
+        """Puts a backup in place of the database. First it is verified, brought to the newest schema, and its keys are looked
+        for; a backup of what it replaces is made, which can be restored in turn. Then readiness is NOT_SERVING until the
+        content was exchanged in one transaction and checked. Where anything fails, the old content is there as before.
+        Etags, page tokens and cached answers from before are not valid afterwards.
+
+        - INVALID_ARGUMENT, MISSING_REQUIRED_FIELD: name.
+        - NOT_FOUND: no such backup.
+        - ABORTED, CONFLICT: other work of this kind is under way.
+        - DATA_LOSS, FILE_SYSTEM_ERROR: the backup is damaged, and how.
+        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR or DATABASE_ERROR: a key is not here.
+        - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MaintenanceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -266,6 +392,41 @@ def add_MaintenanceServiceServicer_to_server(servicer, server):
                     servicer.ListAuditEvents,
                     request_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.ListAuditEventsRequest.FromString,
                     response_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.ListAuditEventsResponse.SerializeToString,
+            ),
+            'CreateBackup': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateBackup,
+                    request_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.CreateBackupRequest.FromString,
+                    response_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.CreateBackupResponse.SerializeToString,
+            ),
+            'ListBackups': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBackups,
+                    request_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.ListBackupsRequest.FromString,
+                    response_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.ListBackupsResponse.SerializeToString,
+            ),
+            'VerifyBackup': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyBackup,
+                    request_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.VerifyBackupRequest.FromString,
+                    response_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.VerifyBackupResponse.SerializeToString,
+            ),
+            'DeleteBackup': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteBackup,
+                    request_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.DeleteBackupRequest.FromString,
+                    response_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.DeleteBackupResponse.SerializeToString,
+            ),
+            'DownloadBackup': grpc.unary_stream_rpc_method_handler(
+                    servicer.DownloadBackup,
+                    request_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.DownloadBackupRequest.FromString,
+                    response_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.DownloadBackupResponse.SerializeToString,
+            ),
+            'UploadBackup': grpc.stream_unary_rpc_method_handler(
+                    servicer.UploadBackup,
+                    request_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.UploadBackupRequest.FromString,
+                    response_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.UploadBackupResponse.SerializeToString,
+            ),
+            'RestoreBackup': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreBackup,
+                    request_deserializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.RestoreBackupRequest.FromString,
+                    response_serializer=wuzapi__manager_dot_v1_dot_maintenance__pb2.RestoreBackupResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -573,6 +734,195 @@ class MaintenanceService:
             '/wuzapi_manager.v1.MaintenanceService/ListAuditEvents',
             wuzapi__manager_dot_v1_dot_maintenance__pb2.ListAuditEventsRequest.SerializeToString,
             wuzapi__manager_dot_v1_dot_maintenance__pb2.ListAuditEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateBackup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wuzapi_manager.v1.MaintenanceService/CreateBackup',
+            wuzapi__manager_dot_v1_dot_maintenance__pb2.CreateBackupRequest.SerializeToString,
+            wuzapi__manager_dot_v1_dot_maintenance__pb2.CreateBackupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBackups(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wuzapi_manager.v1.MaintenanceService/ListBackups',
+            wuzapi__manager_dot_v1_dot_maintenance__pb2.ListBackupsRequest.SerializeToString,
+            wuzapi__manager_dot_v1_dot_maintenance__pb2.ListBackupsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyBackup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wuzapi_manager.v1.MaintenanceService/VerifyBackup',
+            wuzapi__manager_dot_v1_dot_maintenance__pb2.VerifyBackupRequest.SerializeToString,
+            wuzapi__manager_dot_v1_dot_maintenance__pb2.VerifyBackupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteBackup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wuzapi_manager.v1.MaintenanceService/DeleteBackup',
+            wuzapi__manager_dot_v1_dot_maintenance__pb2.DeleteBackupRequest.SerializeToString,
+            wuzapi__manager_dot_v1_dot_maintenance__pb2.DeleteBackupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DownloadBackup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/wuzapi_manager.v1.MaintenanceService/DownloadBackup',
+            wuzapi__manager_dot_v1_dot_maintenance__pb2.DownloadBackupRequest.SerializeToString,
+            wuzapi__manager_dot_v1_dot_maintenance__pb2.DownloadBackupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UploadBackup(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/wuzapi_manager.v1.MaintenanceService/UploadBackup',
+            wuzapi__manager_dot_v1_dot_maintenance__pb2.UploadBackupRequest.SerializeToString,
+            wuzapi__manager_dot_v1_dot_maintenance__pb2.UploadBackupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreBackup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wuzapi_manager.v1.MaintenanceService/RestoreBackup',
+            wuzapi__manager_dot_v1_dot_maintenance__pb2.RestoreBackupRequest.SerializeToString,
+            wuzapi__manager_dot_v1_dot_maintenance__pb2.RestoreBackupResponse.FromString,
             options,
             channel_credentials,
             insecure,

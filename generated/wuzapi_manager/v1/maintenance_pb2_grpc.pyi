@@ -94,6 +94,69 @@ class MaintenanceServiceStub:
 
     - INVALID_ARGUMENT, VALIDATION_ERROR: page_size, page_token, actor, since or until.
     """
+    CreateBackup: _grpc.UnaryUnaryMultiCallable[_maintenance_pb2.CreateBackupRequest, _maintenance_pb2.CreateBackupResponse]
+    """Makes a backup of the database as it is at one moment, while the service goes on, and verifies it. The work is
+    completed also when the caller goes away.
+
+    - ABORTED, CONFLICT: other work of this kind is under way; `running` in the metadata says which.
+    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: the folder of backups cannot be used.
+    - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left.
+    """
+    ListBackups: _grpc.UnaryUnaryMultiCallable[_maintenance_pb2.ListBackupsRequest, _maintenance_pb2.ListBackupsResponse]
+    """Lists the backups, newest first. What was begun and never completed is not among them.
+
+    - INVALID_ARGUMENT, VALIDATION_ERROR: page_size or page_token.
+    """
+    VerifyBackup: _grpc.UnaryUnaryMultiCallable[_maintenance_pb2.VerifyBackupRequest, _maintenance_pb2.VerifyBackupResponse]
+    """Restores a backup to a scratch file and compares all that is known of it.
+
+    - INVALID_ARGUMENT, MISSING_REQUIRED_FIELD: name.
+    - NOT_FOUND: no such backup.
+    - ABORTED, CONFLICT: other work of this kind is under way.
+    - DATA_LOSS, FILE_SYSTEM_ERROR: the backup is damaged, and how. It no longer counts as verified.
+    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: its key is not here.
+    - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left for the scratch file.
+    """
+    DeleteBackup: _grpc.UnaryUnaryMultiCallable[_maintenance_pb2.DeleteBackupRequest, _maintenance_pb2.DeleteBackupResponse]
+    """Deletes a backup for good.
+
+    - INVALID_ARGUMENT, MISSING_REQUIRED_FIELD: name.
+    - NOT_FOUND: no such backup.
+    - ABORTED, CONFLICT: other work of this kind is under way.
+    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: it is the only verified backup.
+    """
+    DownloadBackup: _grpc.UnaryStreamMultiCallable[_maintenance_pb2.DownloadBackupRequest, _maintenance_pb2.DownloadBackupResponse]
+    """Sends a backup's file as it lies there: a header, chunks of at most 64 KiB, and the SHA-256 of the chunks at last.
+
+    - INVALID_ARGUMENT, VALIDATION_ERROR or MISSING_REQUIRED_FIELD: name or offset.
+    - NOT_FOUND: no such backup.
+    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: its file cannot be read.
+    """
+    UploadBackup: _grpc.StreamUnaryMultiCallable[_maintenance_pb2.UploadBackupRequest, _maintenance_pb2.UploadBackupResponse]
+    """Takes a backup's file, verifies it, and lists it under a new name. What was received of a stream that breaks off is
+    kept for a day, so that another stream with the same sha256 can go on behind it.
+
+    - INVALID_ARGUMENT, VALIDATION_ERROR or MISSING_REQUIRED_FIELD: sha256, size_bytes or offset, or the bytes received
+      are not those of sha256.
+    - ABORTED, CONFLICT: other work of this kind is under way, or the same file is being sent by another stream.
+    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: offset lies behind what was received, which is in the metadata as
+      `offset`; or the key of the file is not here.
+    - DATA_LOSS, FILE_SYSTEM_ERROR: the file is no backup that can be restored, and why.
+    - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left.
+    """
+    RestoreBackup: _grpc.UnaryUnaryMultiCallable[_maintenance_pb2.RestoreBackupRequest, _maintenance_pb2.RestoreBackupResponse]
+    """Puts a backup in place of the database. First it is verified, brought to the newest schema, and its keys are looked
+    for; a backup of what it replaces is made, which can be restored in turn. Then readiness is NOT_SERVING until the
+    content was exchanged in one transaction and checked. Where anything fails, the old content is there as before.
+    Etags, page tokens and cached answers from before are not valid afterwards.
+
+    - INVALID_ARGUMENT, MISSING_REQUIRED_FIELD: name.
+    - NOT_FOUND: no such backup.
+    - ABORTED, CONFLICT: other work of this kind is under way.
+    - DATA_LOSS, FILE_SYSTEM_ERROR: the backup is damaged, and how.
+    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR or DATABASE_ERROR: a key is not here.
+    - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left.
+    """
 
 @_typing.type_check_only
 class MaintenanceServiceAsyncStub(MaintenanceServiceStub):
@@ -160,6 +223,69 @@ class MaintenanceServiceAsyncStub(MaintenanceServiceStub):
     """Lists who did what to what, newest first. Entries are kept for 90 days.
 
     - INVALID_ARGUMENT, VALIDATION_ERROR: page_size, page_token, actor, since or until.
+    """
+    CreateBackup: _aio.UnaryUnaryMultiCallable[_maintenance_pb2.CreateBackupRequest, _maintenance_pb2.CreateBackupResponse]  # type: ignore[assignment]
+    """Makes a backup of the database as it is at one moment, while the service goes on, and verifies it. The work is
+    completed also when the caller goes away.
+
+    - ABORTED, CONFLICT: other work of this kind is under way; `running` in the metadata says which.
+    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: the folder of backups cannot be used.
+    - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left.
+    """
+    ListBackups: _aio.UnaryUnaryMultiCallable[_maintenance_pb2.ListBackupsRequest, _maintenance_pb2.ListBackupsResponse]  # type: ignore[assignment]
+    """Lists the backups, newest first. What was begun and never completed is not among them.
+
+    - INVALID_ARGUMENT, VALIDATION_ERROR: page_size or page_token.
+    """
+    VerifyBackup: _aio.UnaryUnaryMultiCallable[_maintenance_pb2.VerifyBackupRequest, _maintenance_pb2.VerifyBackupResponse]  # type: ignore[assignment]
+    """Restores a backup to a scratch file and compares all that is known of it.
+
+    - INVALID_ARGUMENT, MISSING_REQUIRED_FIELD: name.
+    - NOT_FOUND: no such backup.
+    - ABORTED, CONFLICT: other work of this kind is under way.
+    - DATA_LOSS, FILE_SYSTEM_ERROR: the backup is damaged, and how. It no longer counts as verified.
+    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: its key is not here.
+    - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left for the scratch file.
+    """
+    DeleteBackup: _aio.UnaryUnaryMultiCallable[_maintenance_pb2.DeleteBackupRequest, _maintenance_pb2.DeleteBackupResponse]  # type: ignore[assignment]
+    """Deletes a backup for good.
+
+    - INVALID_ARGUMENT, MISSING_REQUIRED_FIELD: name.
+    - NOT_FOUND: no such backup.
+    - ABORTED, CONFLICT: other work of this kind is under way.
+    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: it is the only verified backup.
+    """
+    DownloadBackup: _aio.UnaryStreamMultiCallable[_maintenance_pb2.DownloadBackupRequest, _maintenance_pb2.DownloadBackupResponse]  # type: ignore[assignment]
+    """Sends a backup's file as it lies there: a header, chunks of at most 64 KiB, and the SHA-256 of the chunks at last.
+
+    - INVALID_ARGUMENT, VALIDATION_ERROR or MISSING_REQUIRED_FIELD: name or offset.
+    - NOT_FOUND: no such backup.
+    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: its file cannot be read.
+    """
+    UploadBackup: _aio.StreamUnaryMultiCallable[_maintenance_pb2.UploadBackupRequest, _maintenance_pb2.UploadBackupResponse]  # type: ignore[assignment]
+    """Takes a backup's file, verifies it, and lists it under a new name. What was received of a stream that breaks off is
+    kept for a day, so that another stream with the same sha256 can go on behind it.
+
+    - INVALID_ARGUMENT, VALIDATION_ERROR or MISSING_REQUIRED_FIELD: sha256, size_bytes or offset, or the bytes received
+      are not those of sha256.
+    - ABORTED, CONFLICT: other work of this kind is under way, or the same file is being sent by another stream.
+    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: offset lies behind what was received, which is in the metadata as
+      `offset`; or the key of the file is not here.
+    - DATA_LOSS, FILE_SYSTEM_ERROR: the file is no backup that can be restored, and why.
+    - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left.
+    """
+    RestoreBackup: _aio.UnaryUnaryMultiCallable[_maintenance_pb2.RestoreBackupRequest, _maintenance_pb2.RestoreBackupResponse]  # type: ignore[assignment]
+    """Puts a backup in place of the database. First it is verified, brought to the newest schema, and its keys are looked
+    for; a backup of what it replaces is made, which can be restored in turn. Then readiness is NOT_SERVING until the
+    content was exchanged in one transaction and checked. Where anything fails, the old content is there as before.
+    Etags, page tokens and cached answers from before are not valid afterwards.
+
+    - INVALID_ARGUMENT, MISSING_REQUIRED_FIELD: name.
+    - NOT_FOUND: no such backup.
+    - ABORTED, CONFLICT: other work of this kind is under way.
+    - DATA_LOSS, FILE_SYSTEM_ERROR: the backup is damaged, and how.
+    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR or DATABASE_ERROR: a key is not here.
+    - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left.
     """
 
 class MaintenanceServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -290,6 +416,111 @@ class MaintenanceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists who did what to what, newest first. Entries are kept for 90 days.
 
         - INVALID_ARGUMENT, VALIDATION_ERROR: page_size, page_token, actor, since or until.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateBackup(
+        self,
+        request: _maintenance_pb2.CreateBackupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_maintenance_pb2.CreateBackupResponse, _abc.Awaitable[_maintenance_pb2.CreateBackupResponse]]:
+        """Makes a backup of the database as it is at one moment, while the service goes on, and verifies it. The work is
+        completed also when the caller goes away.
+
+        - ABORTED, CONFLICT: other work of this kind is under way; `running` in the metadata says which.
+        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: the folder of backups cannot be used.
+        - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left.
+        """
+
+    @_abc_1.abstractmethod
+    def ListBackups(
+        self,
+        request: _maintenance_pb2.ListBackupsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_maintenance_pb2.ListBackupsResponse, _abc.Awaitable[_maintenance_pb2.ListBackupsResponse]]:
+        """Lists the backups, newest first. What was begun and never completed is not among them.
+
+        - INVALID_ARGUMENT, VALIDATION_ERROR: page_size or page_token.
+        """
+
+    @_abc_1.abstractmethod
+    def VerifyBackup(
+        self,
+        request: _maintenance_pb2.VerifyBackupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_maintenance_pb2.VerifyBackupResponse, _abc.Awaitable[_maintenance_pb2.VerifyBackupResponse]]:
+        """Restores a backup to a scratch file and compares all that is known of it.
+
+        - INVALID_ARGUMENT, MISSING_REQUIRED_FIELD: name.
+        - NOT_FOUND: no such backup.
+        - ABORTED, CONFLICT: other work of this kind is under way.
+        - DATA_LOSS, FILE_SYSTEM_ERROR: the backup is damaged, and how. It no longer counts as verified.
+        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: its key is not here.
+        - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left for the scratch file.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteBackup(
+        self,
+        request: _maintenance_pb2.DeleteBackupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_maintenance_pb2.DeleteBackupResponse, _abc.Awaitable[_maintenance_pb2.DeleteBackupResponse]]:
+        """Deletes a backup for good.
+
+        - INVALID_ARGUMENT, MISSING_REQUIRED_FIELD: name.
+        - NOT_FOUND: no such backup.
+        - ABORTED, CONFLICT: other work of this kind is under way.
+        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: it is the only verified backup.
+        """
+
+    @_abc_1.abstractmethod
+    def DownloadBackup(
+        self,
+        request: _maintenance_pb2.DownloadBackupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_maintenance_pb2.DownloadBackupResponse], _abc.AsyncIterator[_maintenance_pb2.DownloadBackupResponse]]:
+        """Sends a backup's file as it lies there: a header, chunks of at most 64 KiB, and the SHA-256 of the chunks at last.
+
+        - INVALID_ARGUMENT, VALIDATION_ERROR or MISSING_REQUIRED_FIELD: name or offset.
+        - NOT_FOUND: no such backup.
+        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: its file cannot be read.
+        """
+
+    @_abc_1.abstractmethod
+    def UploadBackup(
+        self,
+        request_iterator: _MaybeAsyncIterator[_maintenance_pb2.UploadBackupRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_maintenance_pb2.UploadBackupResponse, _abc.Awaitable[_maintenance_pb2.UploadBackupResponse]]:
+        """Takes a backup's file, verifies it, and lists it under a new name. What was received of a stream that breaks off is
+        kept for a day, so that another stream with the same sha256 can go on behind it.
+
+        - INVALID_ARGUMENT, VALIDATION_ERROR or MISSING_REQUIRED_FIELD: sha256, size_bytes or offset, or the bytes received
+          are not those of sha256.
+        - ABORTED, CONFLICT: other work of this kind is under way, or the same file is being sent by another stream.
+        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: offset lies behind what was received, which is in the metadata as
+          `offset`; or the key of the file is not here.
+        - DATA_LOSS, FILE_SYSTEM_ERROR: the file is no backup that can be restored, and why.
+        - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left.
+        """
+
+    @_abc_1.abstractmethod
+    def RestoreBackup(
+        self,
+        request: _maintenance_pb2.RestoreBackupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_maintenance_pb2.RestoreBackupResponse, _abc.Awaitable[_maintenance_pb2.RestoreBackupResponse]]:
+        """Puts a backup in place of the database. First it is verified, brought to the newest schema, and its keys are looked
+        for; a backup of what it replaces is made, which can be restored in turn. Then readiness is NOT_SERVING until the
+        content was exchanged in one transaction and checked. Where anything fails, the old content is there as before.
+        Etags, page tokens and cached answers from before are not valid afterwards.
+
+        - INVALID_ARGUMENT, MISSING_REQUIRED_FIELD: name.
+        - NOT_FOUND: no such backup.
+        - ABORTED, CONFLICT: other work of this kind is under way.
+        - DATA_LOSS, FILE_SYSTEM_ERROR: the backup is damaged, and how.
+        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR or DATABASE_ERROR: a key is not here.
+        - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left.
         """
 
 def add_MaintenanceServiceServicer_to_server(servicer: MaintenanceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -94,9 +94,19 @@ def add_health(health: Health, server: grpc.aio.Server) -> None:
 
 
 class ReadinessMonitor:
-    """Asks every few seconds whether the service can work, and tells Health. What raises or hangs is not ready."""
+    """Asks every few seconds whether the service can work, and tells Health. What raises or hangs is not ready.
 
-    def __init__(self, health: Health, ready: Callable[[], Awaitable[bool]], interval: float = 3.0) -> None:
+    It asks at once when `changed` is set.
+    """
+
+    def __init__(
+        self,
+        health: Health,
+        ready: Callable[[], Awaitable[bool]],
+        interval: float = 3.0,
+        changed: asyncio.Event | None = None,
+    ) -> None:
+        self._changed = changed or asyncio.Event()
         self._health = health
         self._ready = ready
         self._interval = interval
@@ -117,7 +127,10 @@ class ReadinessMonitor:
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(self._interval)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._interval):
+                    await self._changed.wait()
+            self._changed.clear()
             await self._ask()
 
     async def _ask(self) -> None:

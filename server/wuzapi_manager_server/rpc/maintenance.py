@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from enum import Enum
@@ -17,6 +17,7 @@ from wuzapi_manager_server.errors import Text, Violation
 from wuzapi_manager_server.rpc.call import current
 from wuzapi_manager_server.rpc.convert_common import choice_from, duration_to, timestamp_to
 from wuzapi_manager_server.rpc.maintenance_audit import audit_events
+from wuzapi_manager_server.rpc.maintenance_backups import BackupCalls
 from wuzapi_manager_server.rpc.maintenance_upkeep import UpkeepCalls
 from wuzapi_manager_server.rpc.requests import Problems, binding, required
 from wuzapi_manager_server.services.maintenance import Maintenance
@@ -57,9 +58,16 @@ class MaintenanceServicer(maintenance_pb2_grpc.MaintenanceServiceServicer):
     """Answers MaintenanceService. `page_bytes` bounds an answer's size."""
 
     def __init__(
-        self, maintenance: Maintenance, upkeep: UpkeepCalls, about: About, tokens: PageTokens, page_bytes: int
+        self,
+        maintenance: Maintenance,
+        upkeep: UpkeepCalls,
+        backups: BackupCalls,
+        about: About,
+        tokens: PageTokens,
+        page_bytes: int,
     ) -> None:
         self._maintenance = maintenance
+        self._backups = backups
         self._upkeep = upkeep
         self._about = about
         self._tokens = tokens
@@ -160,6 +168,40 @@ class MaintenanceServicer(maintenance_pb2_grpc.MaintenanceServiceServicer):
     async def ListAuditEvents(self, request: pb.ListAuditEventsRequest, context: Context) -> pb.ListAuditEventsResponse:
         """See the proto."""
         return await audit_events(request, self._maintenance, self._tokens, self._page_bytes)
+
+    async def CreateBackup(self, request: pb.CreateBackupRequest, context: Context) -> pb.CreateBackupResponse:
+        """See the proto."""
+        return await self._backups.create()
+
+    async def ListBackups(self, request: pb.ListBackupsRequest, context: Context) -> pb.ListBackupsResponse:
+        """See the proto."""
+        return await self._backups.page(request)
+
+    async def VerifyBackup(self, request: pb.VerifyBackupRequest, context: Context) -> pb.VerifyBackupResponse:
+        """See the proto."""
+        return await self._backups.verify(request)
+
+    async def DeleteBackup(self, request: pb.DeleteBackupRequest, context: Context) -> pb.DeleteBackupResponse:
+        """See the proto."""
+        return await self._backups.delete(request)
+
+    async def DownloadBackup(
+        self, request: pb.DownloadBackupRequest, context: Context
+    ) -> AsyncGenerator[pb.DownloadBackupResponse]:
+        """See the proto."""
+        async with aclosing(self._backups.download(request)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def UploadBackup(
+        self, request_iterator: AsyncIterator[pb.UploadBackupRequest], context: Context
+    ) -> pb.UploadBackupResponse:
+        """See the proto."""
+        return await self._backups.upload(request_iterator)
+
+    async def RestoreBackup(self, request: pb.RestoreBackupRequest, context: Context) -> pb.RestoreBackupResponse:
+        """See the proto."""
+        return await self._backups.restore(request)
 
 
 def _entry_to(metadata: Metadata) -> pb.MetadataEntry:

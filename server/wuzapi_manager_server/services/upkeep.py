@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -9,6 +10,7 @@ from enum import Enum
 from wuzapi_manager_server.domain.audit import acting
 from wuzapi_manager_server.errors import Conflict, ServiceError, Text
 from wuzapi_manager_server.observe import Cache, failure, logger
+from wuzapi_manager_server.storage.backups_folder import BackupFolder
 from wuzapi_manager_server.storage.database import Database
 from wuzapi_manager_server.storage.integrity import problems_of
 
@@ -48,8 +50,9 @@ class Progress:
 class Upkeep:
     """Keeps the database in shape, and the caches."""
 
-    def __init__(self, database: Database, caches: Sequence[Cache]) -> None:
+    def __init__(self, database: Database, caches: Sequence[Cache], folder: BackupFolder) -> None:
         self.caches = caches
+        self._folder = folder
         self._database = database
         self._runs: tuple[datetime, str] | None = None
 
@@ -62,7 +65,10 @@ class Upkeep:
         return cleared
 
     async def run(self, *, force_vacuum: bool) -> AsyncGenerator[Progress]:
-        """Runs the steps. Conflict where they run already. A failed step is told and ends the run."""
+        """Runs the steps. Conflict where they run already, or a backup or a restore does, in whatever process.
+
+        A failed step is told and ends the run.
+        """
         if self._runs is not None:
             since, request_id = self._runs
             raise Conflict(
@@ -71,7 +77,16 @@ class Upkeep:
                 metadata={"since": since.isoformat(timespec="seconds"), "request_id": request_id},
                 retry_after=5.0,
             )
-        self._runs = (datetime.now(UTC), acting.get().request_id)
+        with self._folder.alone("maintenance"):
+            self._runs = (datetime.now(UTC), acting.get().request_id)
+            try:
+                async with aclosing(self._steps(force_vacuum=force_vacuum)) as told:
+                    async for progress in told:
+                        yield progress
+            finally:
+                self._runs = None
+
+    async def _steps(self, *, force_vacuum: bool) -> AsyncGenerator[Progress]:
         steps: Mapping[Step, Callable[[], Awaitable[tuple[State, Text]]]] = {
             Step.INTEGRITY: self._integrity,
             Step.VACUUM: lambda: self._vacuum(force=force_vacuum),
@@ -79,20 +94,17 @@ class Upkeep:
             Step.CHECKPOINT: self._checkpoint,
             Step.CACHES: self._clear,
         }
-        try:
-            for done, (step, work) in enumerate(steps.items()):
-                yield Progress(step, State.STARTED, Text("Started", "Iniciado"), done)
-                began = time.perf_counter()
-                try:
-                    state, message = await work()
-                except ServiceError as error:
-                    logger().error("maintenance failed", step=step.value, **failure(error))
-                    state, message = State.FAILED, error.text
-                yield Progress(step, state, message, done + 1, time.perf_counter() - began)
-                if state is State.FAILED:
-                    break
-        finally:
-            self._runs = None
+        for done, (step, work) in enumerate(steps.items()):
+            yield Progress(step, State.STARTED, Text("Started", "Iniciado"), done)
+            began = time.perf_counter()
+            try:
+                state, message = await work()
+            except ServiceError as error:
+                logger().error("maintenance failed", step=step.value, **failure(error))
+                state, message = State.FAILED, error.text
+            yield Progress(step, state, message, done + 1, time.perf_counter() - began)
+            if state is State.FAILED:
+                break
 
     async def _integrity(self) -> tuple[State, Text]:
         problems = await self._database.read_long(lambda: problems_of(self._database.path, full=False))

@@ -23,6 +23,7 @@ from playhouse.apsw_ext import APSWDatabase
 from wuzapi_manager_server.errors import ServiceError, Text
 from wuzapi_manager_server.observe import QueryMetrics, logger
 from wuzapi_manager_server.storage import faults
+from wuzapi_manager_server.storage.backups_restore import replace_content
 from wuzapi_manager_server.storage.migrations import APPLICATION_ID, STEPS, migrate, version_of
 from wuzapi_manager_server.storage.pragmas import Pragmas, has_wal_bug
 from wuzapi_manager_server.storage.writer import Writer
@@ -130,6 +131,17 @@ class Database:
     async def alone(self, work: Callable[[], T]) -> T:
         """Runs `work` on the writing connection outside of any transaction: for VACUUM, ANALYZE and checkpoints."""
         return await self._writer.do(work, alone=True)
+
+    async def replace_content(self, source: Path) -> None:
+        """Puts the content of another database of the newest schema in place of this one's, in one transaction.
+
+        Writes wait meanwhile; reads see all of the old or all of the new. DatabaseError: the old is there still.
+        """
+
+        def work() -> None:
+            replace_content(self._peewee.connection(), source)
+
+        await self.alone(work)
 
     async def read_long(self, work: Callable[[], T]) -> T:
         """Runs a read that takes more than a millisecond, on one of two threads for that."""

@@ -6,12 +6,13 @@ import pytest
 from wuzapi_manager_server.domain.audit import Actor, acting
 from wuzapi_manager_server.errors import Conflict
 from wuzapi_manager_server.services.upkeep import State, Step, Upkeep
+from wuzapi_manager_server.storage.backups_folder import BackupFolder
 from wuzapi_manager_server.storage.database import Database
 
 
 @pytest.fixture
 def upkeep(database: Database) -> Upkeep:
-    return Upkeep(database, [])
+    return Upkeep(database, [], BackupFolder(database.path.parent / "backups"))
 
 
 async def test_one_at_a_time(upkeep: Upkeep) -> None:

@@ -1,0 +1,97 @@
+"""`wuzapi-manager backup`: backups without a running server, or beside one."""
+
+import argparse
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from wuzapi_manager_server import observe
+from wuzapi_manager_server.domain.backup import Backup
+from wuzapi_manager_server.rpc.probe import probe
+from wuzapi_manager_server.rpc.server import CannotStart
+from wuzapi_manager_server.services.backups import Backups
+from wuzapi_manager_server.services.readiness import Readiness
+from wuzapi_manager_server.settings import Settings
+from wuzapi_manager_server.wiring import backup_folder, open_backups, open_database, open_secrets
+
+Run = Callable[[Settings, argparse.Namespace], int]
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Adds `backup` and what is below it."""
+    parser = commands.add_parser("backup", help="make, list, verify, restore and delete backups")
+    below = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, run, text in (
+        ("create", _create, "make a backup and verify it"),
+        ("list", _list, "print every backup, newest first"),
+        ("verify", _verify, "restore the backup NAME to a scratch file and check it"),
+        ("restore", _restore, "put the backup NAME in place of the database, of which a backup is kept"),
+        ("delete", _delete, "delete the backup NAME"),
+    ):
+        command = below.add_parser(name, help=text, description=text)
+        if name not in {"create", "list"}:
+            command.add_argument("name", metavar="NAME")
+        command.set_defaults(run=run)
+
+
+def _create(settings: Settings, _chosen: argparse.Namespace) -> int:
+    async def work(backups: Backups) -> int:
+        print(_line(await backups.create()))
+        return 0
+
+    return asyncio.run(_with_backups(settings, work))
+
+
+def _list(settings: Settings, _chosen: argparse.Namespace) -> int:
+    for backup in backup_folder(settings).all():
+        print(_line(backup))
+    return 0
+
+
+def _verify(settings: Settings, chosen: argparse.Namespace) -> int:
+    async def work(backups: Backups) -> int:
+        print(_line(await backups.verify(chosen.name)))
+        return 0
+
+    return asyncio.run(_with_backups(settings, work))
+
+
+def _restore(settings: Settings, chosen: argparse.Namespace) -> int:
+    async def work(backups: Backups) -> int:
+        done = await backups.restore(chosen.name)
+        print(f"{done.backup.name} is in place, at schema {done.schema_version}")
+        print(f"{done.replaced.name} keeps what was there before")
+        return 0
+
+    if probe(settings)[0]:
+        raise CannotStart("The server is running: stop it first, or call RestoreBackup")
+    return asyncio.run(_with_backups(settings, work))
+
+
+def _delete(settings: Settings, chosen: argparse.Namespace) -> int:
+    async def work(backups: Backups) -> int:
+        await backups.delete(chosen.name)
+        print(f"{chosen.name} is deleted")
+        return 0
+
+    return asyncio.run(_with_backups(settings, work))
+
+
+def _line(backup: Backup) -> str:
+    made = f"{backup.create_time:%Y-%m-%d %H:%M:%S}"
+    state = "verified" if backup.verify_time else "NOT VERIFIED"
+    key = f"key {backup.key_id}" if backup.encrypted else "not encrypted"
+    return f"{backup.name}  {made} UTC  {backup.size} bytes  {state}  {key}  {backup.origin.value.lower()}"
+
+
+async def _with_backups(settings: Settings, work: Callable[[Backups], Awaitable[int]]) -> int:
+    observe.configure("error", settings.log_format, settings.secrets)  # what is done is printed
+    database = open_database(settings)
+    try:
+        readiness = Readiness(database.writable)
+        backups = open_backups(settings, database, open_secrets(settings, database), readiness)
+        try:
+            return await work(backups)
+        finally:
+            await backups.close()
+    finally:
+        await database.close()

@@ -1,0 +1,191 @@
+"""Backups, for operators: one piece of work at a time, completed also when its caller goes away."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from wuzapi_manager_server.domain.backup import Backup, Origin, Retention, newest_verified
+from wuzapi_manager_server.errors import Code, DatabaseError, FileSystemError, Text
+from wuzapi_manager_server.observe import logger
+from wuzapi_manager_server.secret_box import SecretBox
+from wuzapi_manager_server.services.readiness import Readiness
+from wuzapi_manager_server.storage.backups import BackupMaker, damaged
+from wuzapi_manager_server.storage.backups_folder import BackupFolder
+from wuzapi_manager_server.storage.backups_restore import is_sound
+from wuzapi_manager_server.storage.database import Database
+from wuzapi_manager_server.storage.pragmas import Pragmas
+from wuzapi_manager_server.storage.secrets_at_rest import check_keys, keys_in_use
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What came back, and the backup of what it replaced."""
+
+    backup: Backup
+    replaced: Backup
+    schema_version: int
+
+
+class Backups:
+    """Makes, verifies, deletes and restores backups. `close` it after use.
+
+    Work that is begun is completed, but for a stop of the service, which ends it without a trace.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        folder: BackupFolder,
+        maker: BackupMaker,
+        box: SecretBox,
+        retention: Retention,
+        readiness: Readiness,
+    ) -> None:
+        self.folder = folder
+        self._database = database
+        self._maker = maker
+        self._box = box
+        self._retention = retention
+        self._readiness = readiness
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="backup")
+        self._stopping = threading.Event()
+        self._running: set[asyncio.Task[object]] = set()
+
+    async def create(self, origin: Origin = Origin.ASKED) -> Backup:
+        """A new backup, verified."""
+        return await self.alone("a backup", partial(self._create, origin))
+
+    async def verify(self, name: str) -> Backup:
+        """The backup, after it was restored to a scratch file and found whole."""
+        backup = self.folder.get(name)
+        return await self.alone(f"the verification of {name}", lambda: self._in_thread(self._maker.verify, backup))
+
+    async def delete(self, name: str) -> None:
+        """Removes a backup. FileSystemError for the last one that is verified."""
+
+        async def work() -> None:
+            backup = self.folder.get(name)
+            everything = await asyncio.to_thread(self.folder.all)
+            verified = [each for each in everything if each.verify_time is not None]
+            if [each.name for each in verified] == [name]:
+                raise _last_one()
+            await asyncio.to_thread(self.folder.remove, backup)
+
+        await self.alone(f"the deletion of {name}", work)
+
+    async def prune(self) -> int:
+        """Removes scheduled backups that have had their time, and says how many."""
+
+        async def work() -> int:
+            expired = self._retention.expired(await asyncio.to_thread(self.folder.all))
+            for backup in expired:
+                await asyncio.to_thread(self.folder.remove, backup)
+                logger().info("backup expired", backup=backup.name)
+            return len(expired)
+
+        return await self.alone("the deletion of old backups", work)
+
+    async def take_in(self, file: Path) -> Backup:
+        """Lists a file that was brought here whole, after it was verified; the file is gone from where it was."""
+        return await self.alone("the verification of an upload", lambda: self._in_thread(self._maker.take_in, file))
+
+    async def restore(self, name: str) -> Restored:
+        """Puts a backup in place of the database, of which a backup is kept; both are verified before."""
+        backup = self.folder.get(name)
+        return await self.alone(f"the restore of {name}", partial(self._restore, backup))
+
+    async def latest_verified(self) -> Backup | None:
+        """The newest backup that is verified."""
+        found = newest_verified(await asyncio.to_thread(self.folder.all))
+        return found[0] if found else None
+
+    async def alone(self, what: str, work: Callable[[], Awaitable[T]]) -> T:
+        """What `work` gives, while nothing else of this kind goes on. Conflict, with what goes on, where it does."""
+
+        async def held() -> T:
+            with self.folder.alone(what):
+                self.folder.sweep()
+                return await work()
+
+        if self._stopping.is_set():
+            raise _stopped()
+        task = asyncio.create_task(held())
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Ends what goes on; a restore is completed."""
+        self._stopping.set()
+        while self._running:
+            await asyncio.wait(self._running)
+        await asyncio.to_thread(self._pool.shutdown)
+
+    async def _create(self, origin: Origin) -> Backup:
+        made = await self._in_thread(self._maker.make, origin)
+        verified = await self._in_thread(self._maker.verify, made)
+        logger().info("backup made", backup=verified.name, size=verified.size, key_id=verified.key_id)
+        return verified
+
+    async def _restore(self, backup: Backup) -> Restored:
+        context = self._maker.restored(backup, self._watch)
+        plain = await self._on_pool(context.__enter__)
+        try:
+            schema = await self._fit(plain)
+            replaced = await self._create(Origin.BEFORE_RESTORE)
+            async with self._readiness.out_of_work():
+                await self._database.replace_content(plain)
+                if not await asyncio.to_thread(is_sound, self._database.path):
+                    await self._bring_back(replaced)
+                    raise damaged(backup.name, "what came of it did not pass its check; the old database is back")
+        finally:
+            await asyncio.to_thread(context.__exit__, None, None, None)
+        logger().warning("restored", backup=backup.name, replaced=replaced.name, schema=schema)
+        return Restored(backup, replaced, schema)
+
+    async def _fit(self, plain: Path) -> int:
+        """Brings a database to the newest schema, and gives that. ServiceError where its secrets' keys are missing."""
+        opened = await asyncio.to_thread(Database.open, plain, Pragmas(wal=False, mmap_bytes=0))
+        try:
+            check_keys(await opened.read_long(partial(keys_in_use, opened)), self._box)
+            return opened.schema_version
+        finally:
+            await opened.close()
+
+    async def _bring_back(self, replaced: Backup) -> None:
+        with self._maker.restored(replaced, lambda: None) as old:
+            await self._database.replace_content(old)
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
+        return await self._on_pool(partial(work, *arguments, self._watch))
+
+    async def _on_pool(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    def _watch(self) -> None:
+        if self._stopping.is_set():
+            raise _stopped()
+
+
+def _stopped() -> DatabaseError:
+    return DatabaseError(
+        Code.UNAVAILABLE,
+        Text("The service is stopping", "O serviço está sendo encerrado"),
+        suggestion=Text("Try again in a few seconds", "Tente novamente em alguns segundos"),
+        retry_after=1.0,
+    )
+
+
+def _last_one() -> FileSystemError:
+    return FileSystemError(
+        Code.FAILED_PRECONDITION,
+        Text("This is the only verified backup", "Este é o único backup verificado"),
+        suggestion=Text("Make another one first", "Crie outro antes"),
+    )

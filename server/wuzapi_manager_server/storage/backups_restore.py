@@ -1,0 +1,58 @@
+"""Puts the content of another database in place of an open one's, in one transaction.
+
+Readers see all of the old or all of the new, also in other processes; a process killed meanwhile leaves the old.
+"""
+
+import time
+from pathlib import Path
+
+import apsw
+
+from wuzapi_manager_server.storage import faults
+from wuzapi_manager_server.storage.integrity import problems_of
+
+_SEQUENCES = "SELECT name, seq FROM sqlite_sequence"
+
+
+def replace_content(live: apsw.Connection, source: Path) -> None:
+    """Replaces what `live` holds by what the file `source` holds, which has the same schema. Outside of transactions.
+
+    Versions, revisions and ids go on from both, so that what was cached or given to callers as an etag before never
+    passes for what is there now. DatabaseError where it fails: `live` holds what it held then.
+    """
+    try:
+        reading = apsw.Connection(str(source), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            _go_on(live, reading)
+            with live.backup("main", reading, "main") as backup:
+                backup.step(-1)
+        finally:
+            reading.close()
+        live.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except apsw.Error as error:
+        raise faults.translated(error) from error
+
+
+def is_sound(path: Path) -> bool:
+    """Whether a database passes a quick check."""
+    return not problems_of(path, full=False)
+
+
+def _go_on(live: apsw.Connection, source: apsw.Connection) -> None:
+    sequences = dict(_pairs(live, _SEQUENCES))
+    with source:
+        # Milliseconds grow faster than any version does: no version of now was a version of before.
+        source.execute("UPDATE database_connections SET version = version + ?", (time.time_ns() // 1_000_000,))
+        for table in ("database_connections", "branding_config"):
+            before = max(sequences.get(table, 0), dict(_pairs(source, _SEQUENCES)).get(table, 0))
+            source.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+            source.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, before))
+        names = [str(row[1]) for row in source.execute("PRAGMA table_info(branding_config)") if row[1] != "id"]
+        columns = ", ".join(names)
+        source.execute(
+            f"INSERT INTO branding_config ({columns}) SELECT {columns} FROM branding_config ORDER BY id DESC LIMIT 1"  # noqa: S608 - names of the schema itself
+        )
+
+
+def _pairs(connection: apsw.Connection, text: str) -> list[tuple[str, int]]:
+    return [(str(name), int(str(value))) for name, value in connection.execute(text)]

@@ -1,0 +1,147 @@
+"""The format of encrypted backups: AES-256-GCM in chunks, so that files of any size pass through little memory.
+
+    header   8 bytes   `WZMGBAK1`
+             8 bytes   the id of the secret key, in ASCII
+            16 bytes   random salt
+             4 bytes   bytes of plain text in a chunk, big-endian
+    chunks   each the cipher text of so many bytes (the last of fewer, perhaps of none) and a tag of 16 bytes
+
+The key is HKDF-SHA256 of the secret key with that salt. A chunk's nonce is its number (11 bytes, big-endian) and a byte
+that is 1 for the last chunk alone; the header is authenticated with every chunk. So chunks that are changed, left out,
+added or in another order, and a file cut short, are found.
+"""
+
+import hashlib
+import os
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from wuzapi_manager_server.secret_box import SecretBox
+
+MAGIC = b"WZMGBAK1"
+_HEADER = struct.Struct(">8s8s16sI")
+_CHUNK = 1 << 20
+_LARGEST_CHUNK = 1 << 24
+_TAG = 16
+_PURPOSE = "backup"
+
+Watch = Callable[[], None]
+
+
+class Damaged(Exception):
+    """The file is not what was written: the text says where it differs."""
+
+
+class Digest(NamedTuple):
+    """The size and SHA-256 of a file."""
+
+    size: int
+    sha256: str
+
+
+def seal(plain: Path, sealed: Path, box: SecretBox, watch: Watch) -> Digest:
+    """Encrypts a file with the first key of the box to a new one, which is on the disk when this returns.
+
+    `watch` is called at every chunk, and may raise to end the work.
+    """
+    key_id, salt = box.key_ids[0], os.urandom(16)
+    header = _HEADER.pack(MAGIC, key_id.encode(), salt, _CHUNK)
+    cipher = AESGCM(box.derive(_PURPOSE, salt, key_id))
+    return _write(sealed, _sealed(plain, cipher, header, watch))
+
+
+def copy(plain: Path, target: Path, watch: Watch) -> Digest:
+    """Copies a file to a new one, which is on the disk when this returns."""
+    return _write(target, _plain(plain, watch))
+
+
+def unseal(sealed: Path, plain: Path, box: SecretBox, watch: Watch) -> Digest:
+    """Decrypts a file to a new one, and gives the digest of the encrypted one.
+
+    Damaged where it is not what was written; Undecryptable where the box lacks the key.
+    """
+    digest = hashlib.sha256()
+    size = 0
+    with sealed.open("rb") as source, _new(plain) as target:
+        header = source.read(_HEADER.size)
+        cipher, chunk = _opened(header, box)
+        digest.update(header)
+        size += len(header)
+        for number, (piece, last) in enumerate(_pieces(source, chunk + _TAG)):
+            watch()
+            digest.update(piece)
+            size += len(piece)
+            try:
+                target.write(cipher.decrypt(_nonce(number, last=last), piece, header))
+            except InvalidTag:
+                raise Damaged(f"the part from byte {size - len(piece)} to byte {size}") from None
+    return Digest(size, digest.hexdigest())
+
+
+def key_of(file: Path) -> str:
+    """The id of the key that a file is encrypted with; empty for one that is not encrypted."""
+    with file.open("rb") as opened:
+        header = opened.read(_HEADER.size)
+    if not header.startswith(MAGIC) or len(header) < _HEADER.size:
+        return ""
+    return bytes(_HEADER.unpack(header)[1]).decode("ascii", "replace")
+
+
+def _opened(header: bytes, box: SecretBox) -> tuple[AESGCM, int]:
+    if len(header) < _HEADER.size or not header.startswith(MAGIC):
+        raise Damaged("its header")
+    _, key_id, salt, chunk = _HEADER.unpack(header)
+    if not 0 < chunk <= _LARGEST_CHUNK:
+        raise Damaged("its header")
+    return AESGCM(box.derive(_PURPOSE, salt, key_id.decode("ascii", "replace"))), chunk
+
+
+def _sealed(plain: Path, cipher: AESGCM, header: bytes, watch: Watch) -> Iterator[bytes]:
+    yield header
+    with plain.open("rb") as source:
+        for number, (piece, last) in enumerate(_pieces(source, _CHUNK)):
+            watch()
+            yield cipher.encrypt(_nonce(number, last=last), piece, header)
+
+
+def _plain(plain: Path, watch: Watch) -> Iterator[bytes]:
+    with plain.open("rb") as source:
+        for piece, _ in _pieces(source, _CHUNK):
+            watch()
+            yield piece
+
+
+def _pieces(source: BinaryIO, size: int) -> Iterator[tuple[bytes, bool]]:
+    """Pieces of a file, and of each whether it is the last; an empty file is one empty piece."""
+    piece = source.read(size)
+    while following := source.read(size):
+        yield piece, False
+        piece = following
+    yield piece, True
+
+
+def _nonce(number: int, *, last: bool) -> bytes:
+    return number.to_bytes(11, "big") + bytes((last,))
+
+
+def _write(target: Path, pieces: Iterator[bytes]) -> Digest:
+    digest = hashlib.sha256()
+    size = 0
+    with closing(_new(target)) as opened:
+        for piece in pieces:
+            digest.update(piece)
+            size += len(piece)
+            opened.write(piece)
+        opened.flush()
+        os.fsync(opened.fileno())
+    return Digest(size, digest.hexdigest())
+
+
+def _new(file: Path) -> BinaryIO:
+    return os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")

@@ -1,0 +1,310 @@
+"""Backups over the wire, at a real server process."""
+
+import hashlib
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TypeAlias
+
+import grpc
+import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+from grpc import StatusCode
+from grpc_health.v1 import health_pb2
+
+from tests.contract.calls import refused
+from tests.contract.server import World, world_in
+from tests.e2e.samples import create
+from wuzapi_manager.v1 import branding_pb2 as branding
+from wuzapi_manager.v1 import connection_pb2 as connections
+from wuzapi_manager.v1 import maintenance_pb2 as pb
+
+WatchStub: TypeAlias = "grpc.UnaryStreamMultiCallable[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse]"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world_in(tmp_path_factory.mktemp("backups")) as made:
+        create(made)
+        yield made
+
+
+def made(world: World) -> pb.Backup:
+    return world.admin.maintenance.CreateBackup(pb.CreateBackupRequest()).backup
+
+
+def listed(world: World) -> list[str]:
+    return [backup.name for backup in world.admin.maintenance.ListBackups(pb.ListBackupsRequest()).backups]
+
+
+def set_value(world: World, key: str, value: str) -> None:
+    world.admin.maintenance.SetMetadata(pb.SetMetadataRequest(key=key, value=value))
+
+
+def values(world: World) -> dict[str, str]:
+    found = world.admin.maintenance.ListMetadata(pb.ListMetadataRequest(page_size=500)).entries
+    return {entry.key: entry.value for entry in found if not entry.read_only}
+
+
+def test_a_backup_is_verified_encrypted_and_listed(world: World) -> None:
+    """It counts the rows of every table, names its key, and nothing of the database can be read in its file."""
+    set_value(world, "planted", "planted-value-of-metadata")
+    backup = made(world)
+    assert (backup.verified, backup.encrypted, backup.origin) == (True, True, pb.BACKUP_ORIGIN_ASKED)
+    assert backup.row_counts["database_connections"] >= 1
+    assert backup.row_counts["system_metadata"] >= 1
+    file = world.data / "backups" / backup.name
+    content = file.read_bytes()
+    assert (len(content), hashlib.sha256(content).hexdigest()) == (backup.size_bytes, backup.sha256)
+    assert b"planted-value-of-metadata" not in content
+    assert content[8:16].decode() == backup.key_id
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert backup.name in listed(world)
+    assert not list(file.parent.glob(".scratch*"))
+
+
+def test_lists_come_in_pages_newest_first(world: World) -> None:
+    """Two pages of one each follow one another."""
+    made(world), made(world)
+    first = world.admin.maintenance.ListBackups(pb.ListBackupsRequest(page_size=1))
+    second = world.admin.maintenance.ListBackups(pb.ListBackupsRequest(page_size=1, page_token=first.next_page_token))
+    assert [first.backups[0].name, second.backups[0].name] == listed(world)[:2]
+
+
+def test_a_flipped_byte_is_found_and_named(world: World) -> None:
+    """Verification names the backup and the place; it is no longer verified, and cannot be restored."""
+    backup = made(world)
+    file = world.data / "backups" / backup.name
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with refused(StatusCode.DATA_LOSS, "FILE_SYSTEM_ERROR") as refusal:
+        world.admin.maintenance.VerifyBackup(pb.VerifyBackupRequest(name=backup.name))
+    assert backup.name in refusal.message
+    shown = world.admin.maintenance.ListBackups(pb.ListBackupsRequest()).backups
+    assert [each.verified for each in shown if each.name == backup.name] == [False]
+    with refused(StatusCode.DATA_LOSS):
+        world.admin.maintenance.RestoreBackup(pb.RestoreBackupRequest(name=backup.name))
+    world.admin.maintenance.DeleteBackup(pb.DeleteBackupRequest(name=backup.name))
+    assert backup.name not in listed(world)
+
+
+@pytest.mark.parametrize("name", ["nope", "../wuzapi.db", "/etc/passwd", "20260101T000000.000000Z-0000.wzb", "a\0b"])
+def test_a_name_is_never_a_path(world: World, name: str) -> None:
+    """What is no name of a backup is NOT_FOUND wherever one is named."""
+    calls = world.admin.maintenance
+    with refused(StatusCode.NOT_FOUND):
+        calls.VerifyBackup(pb.VerifyBackupRequest(name=name))
+    with refused(StatusCode.NOT_FOUND):
+        calls.DeleteBackup(pb.DeleteBackupRequest(name=name))
+    with refused(StatusCode.NOT_FOUND):
+        calls.RestoreBackup(pb.RestoreBackupRequest(name=name))
+    with refused(StatusCode.NOT_FOUND):
+        list(calls.DownloadBackup(pb.DownloadBackupRequest(name=name)))
+
+
+def download(world: World, name: str, offset: int = 0) -> bytes:
+    messages = list(world.admin.maintenance.DownloadBackup(pb.DownloadBackupRequest(name=name, offset=offset)))
+    content = b"".join(message.chunk for message in messages)
+    assert messages[0].header.name == name
+    assert messages[0].remaining_bytes == len(content)
+    assert all(len(message.chunk) <= 65536 for message in messages)
+    assert messages[-1].sha256 == hashlib.sha256(content).hexdigest()
+    return content
+
+
+def test_a_download_can_go_on_and_come_back_as_an_upload(world: World) -> None:
+    """The bytes are those of the file from any offset; sent in two streams they are a backup again, verified."""
+    backup = made(world)
+    content = download(world, backup.name)
+    assert hashlib.sha256(content).hexdigest() == backup.sha256
+    assert download(world, backup.name, 1000) == content[1000:]
+    with refused(StatusCode.INVALID_ARGUMENT):
+        download(world, backup.name, len(content) + 1)
+    half = len(content) // 2
+    head = pb.UploadBackupRequest(sha256=backup.sha256, size_bytes=len(content))
+    with refused(StatusCode.FAILED_PRECONDITION) as refusal:
+        world.admin.maintenance.UploadBackup(iter([head, pb.UploadBackupRequest(chunk=content[:half])]))
+    assert refusal.metadata["offset"] == str(half)
+    head.offset = half
+    took = world.admin.maintenance.UploadBackup(iter([head, pb.UploadBackupRequest(chunk=content[half:])])).backup
+    assert took.name != backup.name
+    assert (took.sha256, took.verified, took.origin) == (backup.sha256, True, pb.BACKUP_ORIGIN_UPLOADED)
+    assert took.row_counts == backup.row_counts
+
+
+def test_an_upload_of_something_else_is_refused_and_leaves_nothing(world: World) -> None:
+    """Other bytes than promised, and files that are no backup, are not listed."""
+    before = listed(world)
+    noise = b"no database" * 100
+    wrong = pb.UploadBackupRequest(sha256="0" * 64, size_bytes=len(noise), chunk=noise)
+    with refused(StatusCode.INVALID_ARGUMENT) as refusal:
+        world.admin.maintenance.UploadBackup(iter([wrong]))
+    assert list(refusal.violations) == ["sha256"]
+    true = pb.UploadBackupRequest(sha256=hashlib.sha256(noise).hexdigest(), size_bytes=len(noise), chunk=noise)
+    with refused(StatusCode.DATA_LOSS):
+        world.admin.maintenance.UploadBackup(iter([true]))
+    with refused(StatusCode.INVALID_ARGUMENT) as refusal:
+        world.admin.maintenance.UploadBackup(iter([pb.UploadBackupRequest(sha256="x", size_bytes=-1, offset=5)]))
+    assert list(refusal.violations) == ["sha256", "size_bytes", "offset"]
+    assert listed(world) == before
+
+
+def rows(file: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of every table that a restore must bring back as it was."""
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
+        return {
+            table: list(database.execute(f"SELECT {columns} FROM {table} ORDER BY 1, 2"))
+            for table, columns in (
+                ("database_connections", "id, name, type, status, field_mappings, created_at"),
+                ("connection_assignments", "connection_id, user_hash, position"),
+                ("system_metadata", "key, value, created_at, updated_at"),
+            )
+        }
+
+
+def test_the_restore_drill(tmp_path: Path) -> None:
+    """A backup made under load restores to all rows of its moment; what it replaced comes back by another restore.
+
+    While the content is exchanged health says NOT_SERVING, and what was cached or known by etag before is not served.
+    """
+    with world_in(tmp_path) as world:
+        connection_id = create(world).id
+        old = world.admin.connections.GetConnection(connections.GetConnectionRequest(id=connection_id)).connection
+        world.admin.branding.UpdateBranding(
+            branding.UpdateBrandingRequest(branding=branding.Branding(app_name="before"))
+        )
+        stop = threading.Event()
+        written: list[int] = []
+
+        def write() -> None:
+            while not stop.is_set():
+                set_value(world, f"load.{len(written)}", str(len(written)))
+                written.append(1)
+
+        load = threading.Thread(target=write)
+        load.start()
+        under_load = made(world)
+        acknowledged = len(written)
+        stop.set()
+        load.join()
+        assert acknowledged > 0
+        held = under_load.row_counts["system_metadata"]
+        quiet = made(world)
+        expected = rows(world.database)
+
+        set_value(world, "later", "x")
+        world.admin.connections.UpdateConnection(
+            connections.UpdateConnectionRequest(
+                connection=connections.Connection(id=connection_id, name="renamed"),
+                update_mask=FieldMask(paths=["name"]),
+            )
+        )
+        world.admin.branding.UpdateBranding(
+            branding.UpdateBrandingRequest(branding=branding.Branding(app_name="after"))
+        )
+        assert world.public.branding.GetBranding(branding.GetBrandingRequest()).branding.app_name == "after"
+        seen: list[int] = []
+        stub: grpc.UnaryStreamMultiCallable[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse] = (
+            world.channel.unary_stream(
+                "/grpc.health.v1.Health/Watch",
+                health_pb2.HealthCheckRequest.SerializeToString,
+                health_pb2.HealthCheckResponse.FromString,
+            )
+        )
+        watch = stub(health_pb2.HealthCheckRequest(service="readiness"))
+        watching = threading.Thread(target=lambda: seen.extend(each.status for each in _until_ended(watch)))
+        watching.start()
+        done = world.admin.maintenance.RestoreBackup(pb.RestoreBackupRequest(name=quiet.name), timeout=100)
+        watch_for(lambda: seen.count(health_pb2.HealthCheckResponse.SERVING) >= 2)
+        watch.cancel()
+        watching.join()
+        assert health_pb2.HealthCheckResponse.NOT_SERVING in seen
+        assert (done.backup.name, done.replaced.origin) == (quiet.name, pb.BACKUP_ORIGIN_BEFORE_RESTORE)
+        assert rows(world.database) == expected
+        again = world.admin.connections.GetConnection(connections.GetConnectionRequest(id=connection_id)).connection
+        assert (again.name, again.etag == old.etag) == (old.name, False)
+        assert world.public.branding.GetBranding(branding.GetBrandingRequest()).branding.app_name == "before"
+        checked = world.admin.maintenance.CheckIntegrity(pb.CheckIntegrityRequest(depth=pb.CHECK_DEPTH_FULL))
+        assert checked.ok, checked.problems
+
+        world.admin.maintenance.RestoreBackup(pb.RestoreBackupRequest(name=done.replaced.name), timeout=100)
+        assert values(world)["later"] == "x"
+        assert world.public.branding.GetBranding(branding.GetBrandingRequest()).branding.app_name == "after"
+        world.admin.maintenance.RestoreBackup(pb.RestoreBackupRequest(name=under_load.name), timeout=100)
+        kept = values(world)
+        assert kept == {f"load.{number}": str(number) for number in range(len(kept))}
+        assert len(kept) <= held
+
+
+def _until_ended(watch: "Iterator[health_pb2.HealthCheckResponse]") -> Iterator[health_pb2.HealthCheckResponse]:
+    try:
+        yield from watch
+    except grpc.RpcError:
+        return
+
+
+def watch_for(true: Callable[[], bool]) -> None:
+    """Waits until something holds, at most half a minute."""
+    until = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < until
+        threading.Event().wait(0.02)
+
+
+def test_one_at_a_time(world: World) -> None:
+    """What goes on elsewhere, also in another process, is told by name."""
+    code = (
+        "import sys; from pathlib import Path; from wuzapi_manager_server.storage.backups_folder import BackupFolder\n"
+        "with BackupFolder(Path(sys.argv[1])).alone('the work of another'): print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(world.data / "backups")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with refused(StatusCode.ABORTED, "CONFLICT") as refusal:
+            made(world)
+        assert refusal.metadata["running"] == "the work of another"
+        with refused(StatusCode.ABORTED, "CONFLICT"):
+            list(world.admin.maintenance.RunMaintenance(pb.RunMaintenanceRequest()))
+        other.communicate("")
+    made(world)
+
+
+def test_the_command_line_does_the_same_offline(tmp_path: Path) -> None:
+    """create, list, verify, restore and delete; restore is refused while a server runs."""
+    program = [sys.executable, "-m", "wuzapi_manager_server"]
+    environment = {"PATH": "/usr/bin", "GRPC_PORT": "1", "LOG_FORMAT": "json"}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*program, *arguments], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
+    assert run("migrate").returncode == 0
+    first = run("backup", "create")
+    assert first.returncode == 0, first.stderr
+    name = first.stdout.split()[0]
+    assert "verified  key " in first.stdout
+    assert run("backup", "list").stdout.split()[0] == name
+    assert run("backup", "verify", name).returncode == 0
+    with closing(sqlite3.connect(tmp_path / "data" / "wuzapi.db", isolation_level=None)) as database:
+        database.execute("INSERT INTO system_metadata VALUES ('k', 'v', '', '')")
+    restored = run("backup", "restore", name)
+    assert restored.returncode == 0, restored.stderr
+    with closing(sqlite3.connect(tmp_path / "data" / "wuzapi.db", isolation_level=None)) as database:
+        assert database.execute("SELECT count(*) FROM system_metadata").fetchone() == (0,)
+    deleted = run("backup", "delete", name)
+    assert (deleted.returncode, deleted.stderr) == (0, "")
+    assert run("backup", "verify", name).stderr.startswith("There is no such backup")
+    last = run("backup", "list").stdout.split()[0]
+    refused_ = run("backup", "delete", last)
+    assert (refused_.returncode, refused_.stderr) == (
+        1,
+        "This is the only verified backup. Make another one first\n",
+    )
