@@ -67,7 +67,8 @@ class FakeWuzapi(FakeServer):
     on; `null_lists`: empty lists and objects are null; `stale_tokens`: as the real one, which goes on taking the token
     of a user who was deleted otherwise than by /full; `trouble` for all requests; `lose` says for each request how its
     answer is lost, `late` how late is; `contacts` and `groups` how many there are; `delay` and `requests` as every fake
-    has them. `sent` holds the messages that WhatsApp took.
+    has them. `sent` holds the messages that WhatsApp took. With `scan_after` a QR code is scanned so many seconds after
+    the session connected.
     """
 
     def __init__(self, admin_token: str = ADMIN_TOKEN, port: int = 0) -> None:
@@ -81,6 +82,7 @@ class FakeWuzapi(FakeServer):
         self.stale_tokens = False
         self.lose: Callable[[Request], Lost | None] | None = None
         self.late = 1.0
+        self.scan_after: float | None = None
         self.contacts = 3
         self.groups = 2
         self.sent: list[Sent] = []
@@ -137,6 +139,13 @@ class FakeWuzapi(FakeServer):
         """Scans the QR code of a user's session: the phone is paired."""
         user = next(user for user in self.users.values() if user.token == token)
         user.state, user.jid, user.qr = State.LOGGED_IN, jid, ""
+
+    def scan_soon(self, user: FakeUser) -> None:
+        """Scans the QR code after a while, where asked to."""
+        if self.scan_after is not None:
+            timer = threading.Timer(self.scan_after, self.scan, [user.token])
+            timer.daemon = True
+            timer.start()
 
     def renew_code(self, token: str) -> None:
         """Gives a user's session a fresh QR code."""
@@ -370,12 +379,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fakes.wuzapi", description="A WUZAPI to try things with.")
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one (default: 8080)")
     parser.add_argument("--admin-token", default=ADMIN_TOKEN)
+    parser.add_argument("--scan-after", type=float, default=15.0, help="seconds until a QR code is scanned")
     options = parser.parse_args(arguments)
     with FakeWuzapi(options.admin_token, options.port) as fake:
         sys.stdout.write(f"url {fake.url}\nadmin {fake.admin_token}\n")
         for name in ("ana", "bruno"):
             token = f"token-of-{name}"
             sys.stdout.write(f"user {name} id {fake.add_user(name, token)} token {token}\n")
+        fake.scan_after = options.scan_after
+        identity = fake.add_user("caio", "token-of-caio", state=State.NO_CLIENT)
+        sys.stdout.write(f"user caio id {identity} token token-of-caio: no phone yet; it is scanned by itself\n")
         sys.stdout.flush()
         try:
             threading.Event().wait()

@@ -41,6 +41,8 @@ def connect(fake: "FakeWuzapi", user: FakeUser, _: Request, body: Mapping[str, o
     user.settings["events"] = ",".join(events)
     user.state = State.LOGGED_IN if user.jid else State.CONNECTED
     user.qr = "" if user.jid else fresh_code()
+    if user.qr:
+        fake.scan_soon(user)
     webhook = user.settings.get("webhook", "")
     return respond({"webhook": webhook, "jid": user.jid, "events": ",".join(events), "details": "Connected!"})
 

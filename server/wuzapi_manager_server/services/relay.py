@@ -1,6 +1,7 @@
 """What is asked of WUZAPI, as whom, and what its answers mean."""
 
 import asyncio
+from http import HTTPStatus
 from typing import NamedTuple
 
 from wuzapi_manager_server.domain.caller import Caller, User
@@ -39,7 +40,10 @@ class Relay:
     async def answer(self, caller: Caller, call: WuzapiCall, deadline: Deadline) -> WuzapiAnswer:
         """The answer of any status. AnswerLost where the call may have been carried out and nobody knows."""
         user = caller if isinstance(caller, User) else None
-        return await self._wuzapi().call(call, user, deadline)
+        answer = await self._wuzapi().call(call, user, deadline)
+        if user is not None and answer.status == HTTPStatus.UNAUTHORIZED:
+            self.callers.forget(token=user.token)  # it was deleted, or has another token, without this service
+        return answer
 
     async def ask(self, caller: Caller, call: WuzapiCall, deadline: Deadline) -> Json:
         """The data of a call that was carried out; what kept it from being so is an error."""

@@ -84,6 +84,20 @@ def test_what_is_kept_of_a_user_goes_with_every_change(world: World, wuzapi: Fak
         changed.relay.GetSessionStatus(STATUS)
 
 
+def test_a_user_whom_wuzapi_no_longer_takes_is_forgotten(world: World, wuzapi: FakeWuzapi) -> None:
+    """Whoever was deleted at WUZAPI itself is unknown here after the first call that it refuses."""
+    caller = world.user("token-of-the-vanished")
+    caller.relay.GetSessionStatus(STATUS)
+    wuzapi.remove_user(user_of(wuzapi, caller.token).id)
+    for _ in range(2):
+        with refused(grpc.StatusCode.UNAUTHENTICATED, "INVALID_TOKEN"):
+            caller.relay.GetSessionStatus(STATUS)
+    came = len(wuzapi.requests)
+    with refused(grpc.StatusCode.UNAUTHENTICATED, "INVALID_TOKEN"):
+        caller.relay.SendText(pb.SendTextRequest(phone="5581999990001", body="x"))
+    assert len(wuzapi.requests) == came, "the refusal is known"
+
+
 def test_a_plain_delete_leaves_the_token_working(world: World, wuzapi: FakeWuzapi) -> None:
     """That is WUZAPI's own way, and why the whole delete is the default."""
     wuzapi.stale_tokens = True

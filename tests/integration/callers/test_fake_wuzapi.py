@@ -161,10 +161,10 @@ def test_it_runs_as_a_program() -> None:
     command = [sys.executable, "-m", "tests.fakes.wuzapi", "--port", "0", "--admin-token", ADMIN]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline().split() for _ in range(4)]
-        assert [line[0] for line in lines] == ["url", "admin", "user", "user"]
+        lines = [process.stdout.readline().split() for _ in range(5)]
+        assert [line[0] for line in lines] == ["url", "admin", "user", "user", "user"]
         with httpx.Client(base_url=lines[0][1], trust_env=False) as client:
-            assert len(client.get("/admin/users", headers={"authorization": lines[1][1]}).json()["data"]) == 2
+            assert len(client.get("/admin/users", headers={"authorization": lines[1][1]}).json()["data"]) == 3
             status = client.get("/session/status", headers={"token": lines[2][5]}).json()
         assert status["data"]["id"] == lines[2][3]
         process.send_signal(signal.SIGINT)
