@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from wuzapi_manager_server.domain.connection import Connection
@@ -10,7 +11,7 @@ from wuzapi_manager_server.domain.filter import And, Comparison, Filter, Not, Op
 from wuzapi_manager_server.domain.mapping import FieldMapping
 from wuzapi_manager_server.domain.row_scope import RowScope, link_is_secret
 from wuzapi_manager_server.domain.table import Cell, Column, ColumnType, Json, Row, Table
-from wuzapi_manager_server.domain.values import Refused, checked_text, to_cell, to_json
+from wuzapi_manager_server.domain.values import TO_JSON, Refused, checked_text, to_cell, to_json
 from wuzapi_manager_server.errors import InvalidInput, QueryFailed, Text, Violation
 
 MAX_SEARCH = 1_000
@@ -175,8 +176,21 @@ class Fields:
 
     def values(self, row: Row, fields: Iterable[Field]) -> dict[str, Json]:
         """The values of a row with all columns, by field."""
-        cells, index = row.cells, self.table.index
-        return {field.name: to_json(cells[index[field.column.name]]) for field in fields}
+        cells = row.cells
+        places = self._places if fields is self.all else self._places_of(fields)
+        # This runs for each cell of everything that is read, so `to_json` is spelled out.
+        return {
+            name: cells[place] if (convert := TO_JSON.get(type(cells[place]))) is None else convert(cells[place])  # type: ignore[misc]  # what needs no conversion is JSON
+            for name, place in places
+        }
+
+    @cached_property
+    def _places(self) -> tuple[tuple[str, int], ...]:
+        return self._places_of(self.all)
+
+    def _places_of(self, fields: Iterable[Field]) -> tuple[tuple[str, int], ...]:
+        index = self.table.index
+        return tuple([(field.name, index[field.column.name]) for field in fields])
 
     def _checked(self, field: Field, value: Json) -> Cell:
         mapping = field.mapping

@@ -49,8 +49,8 @@ class Refused(Exception):
 
 def to_json(cell: Cell) -> Json:
     """What stands for the cell in an answer. QueryFailed for a document of so many levels that nothing can."""
-    convert = _TO_JSON.get(type(cell))
-    return cast("Json", cell) if convert is None else convert(cell)
+    convert = TO_JSON.get(type(cell))
+    return cell if convert is None else convert(cell)  # type: ignore[return-value]  # what needs no conversion is JSON
 
 
 def _float_to_json(cell: float) -> Json:
@@ -113,7 +113,7 @@ def _whole_document_to_json(cell: JsonDocument) -> Json:
         ) from None
 
 
-_TO_JSON: Mapping[type, Callable[..., Json]] = {
+TO_JSON: Mapping[type, Callable[..., Json]] = {
     int: lambda cell: cell if -EXACT <= cell <= EXACT else str(cell),
     float: _float_to_json,
     Decimal: _decimal_to_json,
@@ -126,6 +126,7 @@ _TO_JSON: Mapping[type, Callable[..., Json]] = {
     list: lambda cell: [to_json(item) for item in cell],
     JsonDocument: _whole_document_to_json,
 }
+"""What `to_json` does to cells of each type; those of any other type are JSON values themselves."""
 
 
 def to_cell(value: Json, column: Column) -> Cell:

@@ -80,10 +80,11 @@ async def exported(
             if buffer and len(buffer) + len(line) > CHUNK:
                 yield Chunk(bytes(buffer), place, count)
                 buffer.clear()
-            *pieces, rest = _pieces(line)
-            for piece in pieces:
-                yield Chunk(piece, (), count)
-            buffer += rest
+            if len(line) > CHUNK:
+                *pieces, line = _pieces(line)
+                for piece in pieces:
+                    yield Chunk(piece, (), count)
+            buffer += line
             place = behind
             count += 1
     if buffer:

@@ -2,7 +2,8 @@
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple, TypeVar
 
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from wuzapi_manager_server.domain.connection import SqlServer
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.table import Row, SourceTables, Step
-from wuzapi_manager_server.errors import ConnectionFailed, QueryFailed, Text
+from wuzapi_manager_server.errors import ConnectionFailed, QueryFailed, ServiceError, Text
 from wuzapi_manager_server.sources.base import Query
 from wuzapi_manager_server.sources.sql import DESCRIPTION_LIFE, SqlSource
 from wuzapi_manager_server.sources.sql_pool import ServerPools
@@ -78,13 +79,17 @@ class ServerSource(SqlSource):
         A connection is kept meanwhile.
         """
         async with self._pool.session(deadline()) as session:
-            try:
-                reading = await session.run(
-                    lambda connection, _: Reading(connection, self._table(connection, query.table), query), deadline()
-                )
+
+            def begin(connection: sa.Connection, _: Job) -> Reading:
+                reading = Reading(connection, self._table(connection, query.table), query)
                 session.at_end = reading.close
-                while rows := await session.run(lambda *_: reading.rows(STREAMED), deadline()):
-                    yield rows
+                return reading
+
+            try:
+                reading = await session.run(begin, deadline())
+                async with _ahead(lambda: session.run(lambda *_: reading.rows(STREAMED), deadline())) as following:
+                    while rows := await following():
+                        yield rows
             except Altered as error:
                 self.forget()
                 raise altered(self._place.name) from error
@@ -131,6 +136,26 @@ class ServerSource(SqlSource):
         if self._open:
             self._open = False
             await self._pools.release(self._pool)
+
+
+@asynccontextmanager
+async def _ahead(read: Callable[[], Awaitable[list[Row]]]) -> AsyncIterator[Callable[[], Awaitable[list[Row]]]]:
+    """Reads the next list while the last one is used; what was read ahead of the end is given up."""
+    pending = asyncio.ensure_future(read())
+
+    async def following() -> list[Row]:
+        nonlocal pending
+        rows = await pending
+        if rows:
+            pending = asyncio.ensure_future(read())
+        return rows
+
+    try:
+        yield following
+    finally:
+        pending.cancel()
+        with suppress(asyncio.CancelledError, ServiceError):
+            await pending
 
 
 async def reach(
