@@ -23,7 +23,7 @@ from wuzapi_manager_server.rpc.relay_calls import RelayCalls
 from wuzapi_manager_server.rpc.relay_pages import RelayPages
 from wuzapi_manager_server.rpc.relay_routes import ASKS, SENDS, SET_WEBHOOK, Ask, send_body
 from wuzapi_manager_server.rpc.requests import repeatable
-from wuzapi_manager_server.services.relay import Relay, data_of
+from wuzapi_manager_server.services.relay import Relay, data_of, failure
 from wuzapi_manager_server.services.sends import Sends
 from wuzapi_manager_server.services.sessions import Sessions
 from wuzapi_manager_server.upstreams.wuzapi_gateway import AnswerLost, WuzapiCall
@@ -60,6 +60,7 @@ class RelayServicer:
             "ConnectSession": self.connect_session,
             "CreateUser": admin.create_user,
             "DeleteUser": admin.delete_user,
+            "GetSessionStatus": self.get_session_status,
             "GetRelayConfig": self.get_relay_config,
             "GetUser": admin.get_user,
             "ListContacts": pages.list_contacts,
@@ -124,6 +125,14 @@ class RelayServicer:
             return kind(message=message).SerializeToString()
 
         return await self._sends.send(repeatable(user, request, request_id), sent)
+
+    async def get_session_status(self, _request: pb.GetSessionStatusRequest, _: object) -> Message:
+        """See the proto. Versions before May 2025 answer with an error where there is no session."""
+        answer = await self._relay.answer(user_of_call(), _STATUS, current().deadline)
+        error = failure(answer, as_admin=False)
+        if isinstance(error, WuzapiError) and error.code is Code.FAILED_PRECONDITION:
+            return pb.GetSessionStatusResponse(session=pb.Session(state=pb.SESSION_STATE_NO_SESSION))
+        return pb.GetSessionStatusResponse(session=session_of(data_of(answer, as_admin=False)))
 
     async def connect_session(self, request: pb.ConnectSessionRequest, _: object) -> Message:
         """See the proto. A session that is connected already is what was asked for."""

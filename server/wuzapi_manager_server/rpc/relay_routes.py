@@ -17,7 +17,6 @@ from wuzapi_manager_server.rpc.relay_answers import (
     filled_by_jid,
     lowered,
     object_of,
-    session_of,
     timestamp_of,
     webhook_of,
 )
@@ -208,9 +207,6 @@ def _webhook(data: Json) -> pb.Webhook:
 
 
 ASKS: Mapping[str, Ask] = {
-    "GetSessionStatus": Ask(
-        "GET", "/session/status", lambda data: pb.GetSessionStatusResponse(session=session_of(data))
-    ),
     "ConnectSession": Ask("POST", "/session/connect", _connected, _connect_body),
     "DisconnectSession": Ask("POST", "/session/disconnect", lambda _: pb.DisconnectSessionResponse()),
     "LogoutSession": Ask("POST", "/session/logout", lambda _: pb.LogoutSessionResponse()),

@@ -35,10 +35,6 @@ def user(ana: Caller, wuzapi: FakeWuzapi) -> Iterator[FakeUser]:
 def test_a_status_has_one_shape(ana: Caller, user: FakeUser, wuzapi: FakeWuzapi, state: State, legacy: bool) -> None:
     """Both booleans and the state that follows, also of versions with upper-case keys."""
     user.state, wuzapi.legacy_status = state, legacy
-    if legacy and state is State.NO_CLIENT:
-        with refused(grpc.StatusCode.FAILED_PRECONDITION, "WUZAPI_ERROR"):
-            ana.relay.GetSessionStatus(pb.GetSessionStatusRequest())
-        return
     session = ana.relay.GetSessionStatus(pb.GetSessionStatusRequest()).session
     assert session.state == STATES[state]
     assert (session.connected, session.logged_in) == (state is not State.NO_CLIENT, state is State.LOGGED_IN)
