@@ -19,7 +19,7 @@ from wuzapi_manager_server.domain.relay_call import (
     redacted,
 )
 from wuzapi_manager_server.domain.table import Json
-from wuzapi_manager_server.errors import Code, Text, Violation, WuzapiError
+from wuzapi_manager_server.errors import Code, ServiceError, Text, Violation, WuzapiError
 from wuzapi_manager_server.rpc.call import Language, current
 from wuzapi_manager_server.rpc.convert_common import choice_from, dict_from
 from wuzapi_manager_server.rpc.requests import Problems, missing, repeatable
@@ -79,9 +79,15 @@ class RelayCalls:
             garbage = not isinstance(answer.data, dict) if answer.ok else not answer.is_json
             if garbage and (answer.ok or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR):
                 raise AnswerLost(bad_answer())
-            return self._response(call, answer, Scope.USER, language).SerializeToString()
+            response = self._response(call, answer, Scope.USER, language)
+            if not response.success:
+                raise _NotSentError(response)
+            return response.SerializeToString()
 
-        return await self._sends.send(repeatable(caller, request, request_id), sent)
+        try:
+            return await self._sends.send(repeatable(caller, request, request_id), sent)
+        except _NotSentError as refused:
+            return refused.response.SerializeToString()
 
     def _forget(self, caller: Caller, call: WuzapiCall, scope: Scope) -> None:
         """What is kept of users whom the call may have changed is dropped."""
@@ -108,6 +114,14 @@ class RelayCalls:
                 suggestion=Text("Ask for less at once", "Peça menos por vez"),
             )
         return response
+
+
+class _NotSentError(ServiceError):
+    """WUZAPI answered an error: nothing is kept of it, so that the request may come again."""
+
+    def __init__(self, response: pb.CallResponse) -> None:
+        super().__init__(Text(response.error, response.error))
+        self.response = response
 
 
 def _checked(request: pb.CallRequest, caller: Caller) -> tuple[WuzapiCall, Scope]:

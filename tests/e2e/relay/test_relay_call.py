@@ -249,6 +249,18 @@ def test_a_send_by_call_is_safe_to_repeat(ana: Caller, wuzapi: FakeWuzapi) -> No
     assert {sent.id for sent in wuzapi.sent[before + 1 :]} == {refusal.metadata["message_id"]}
 
 
+def test_a_refused_send_by_call_may_come_again(ana: Caller, wuzapi: FakeWuzapi) -> None:
+    """An error of WUZAPI is not kept under the request_id: once there is a session the same request is sent."""
+    user, request_id = user_of(wuzapi, ana.token), str(uuid4())
+    body = {"Phone": "5581999990001", "Body": "later"}
+    user.state = State.NO_CLIENT
+    first = call(ana, POST, "/chat/send/text", body, request_id=request_id)
+    assert (first.success, first.status, first.code) == (False, 500, "WUZAPI_ERROR")
+    user.state = State.LOGGED_IN
+    assert call(ana, POST, "/chat/send/text", body, request_id=request_id).success
+    assert wuzapi.sent[-1].body["body"] == "later"
+
+
 def test_the_names_of_the_original_application_work(ana: Caller, world: World, wuzapi: FakeWuzapi) -> None:
     """/send-text with number and message, and events as a list of names that WUZAPI does not have."""
     request_id = str(uuid4())
