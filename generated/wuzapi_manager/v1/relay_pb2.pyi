@@ -221,7 +221,7 @@ class CallResponse(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
-    """Whether the status is below 400."""
+    """Whether the status is 2xx."""
     status: _builtins.int
     """The HTTP status."""
     error: _builtins.str

@@ -101,10 +101,10 @@ class RelayCalls:
             self._relay.callers.forget(token=caller.token)
 
     def _response(self, call: WuzapiCall, answer: WuzapiAnswer, scope: Scope, language: Language) -> pb.CallResponse:
-        response = pb.CallResponse(success=answer.status < HTTPStatus.BAD_REQUEST, status=answer.status)
+        response = pb.CallResponse(success=answer.ok, status=answer.status)
         response.data.CopyFrom(value_to(redacted(answer.data, call.path)))
         error = failure(answer, as_admin=scope is Scope.ADMIN)
-        if error is not None and not response.success:
+        if error is not None:
             response.error = error.text.en if language == "en" else error.text.pt
             response.code = error.reason
         if response.ByteSize() > self._answer_bytes:

@@ -188,6 +188,7 @@ def test_nobody_gets_everybodys_chats(ana: Caller, wuzapi: FakeWuzapi, key: str,
         (Trouble.FAILURE, 500, "WUZAPI_ERROR", "Erro na comunicação com WUZAPI: problem accessing DB"),
         (Trouble.FALSE_SUCCESS, 500, "WUZAPI_ERROR", "Erro na comunicação com WUZAPI"),
         (Trouble.NOT_FOUND, 404, "WUZAPI_ERROR", "Este WUZAPI não conhece a chamada"),
+        (Trouble.REDIRECT, 302, "WUZAPI_ERROR", "Erro na comunicação com WUZAPI"),
     ],
 )
 def test_an_error_of_wuzapi_is_an_answer(
