@@ -234,7 +234,7 @@ def _never_sources(settings: Settings) -> list[Path]:
     """The service's own files. The whole folder they lie in, unless the sources were put there too."""
     database = settings.sqlite_db_path.absolute()
     data, sources = database.parent, settings.sqlite_sources_dir
-    own = [database, data / KEYS_FILE, data / TOKEN_FILE]
+    own = [database, data / KEYS_FILE, data / TOKEN_FILE, backup_folder(settings).path]
     return own if sources is not None and sources.resolve().is_relative_to(data.resolve()) else [*own, data]
 
 

@@ -108,6 +108,21 @@ def test_a_name_is_never_a_path(world: World, name: str) -> None:
         list(calls.DownloadBackup(pb.DownloadBackupRequest(name=name)))
 
 
+def test_a_backup_folder_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
+    """The command line says what to do, and nothing of a traceback."""
+    (tmp_path / "file").touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "wuzapi_manager_server", "backup", "create"],
+        env={"PATH": "/usr/bin", "GRPC_PORT": "1", "BACKUP_DIR": "./file"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = "The folder of backups cannot be used. Check that BACKUP_DIR is a folder\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
 def download(world: World, name: str, offset: int = 0) -> bytes:
     messages = list(world.admin.maintenance.DownloadBackup(pb.DownloadBackupRequest(name=name, offset=offset)))
     content = b"".join(message.chunk for message in messages)
