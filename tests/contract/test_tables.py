@@ -291,3 +291,18 @@ def test_a_source_describes_its_tables(world: World, source: SourceUnderTest) ->
     assert found.suggested_user_link_field == "chatWootToken"
     assert [mapping.column for mapping in found.suggested_field_mappings] == ["id", "customer_name"]
     assert not found.view
+
+
+def test_a_key_of_no_characters_is_found_again_or_refused(world: World, source: SourceUnderTest) -> None:
+    """An empty text as a key makes a record that its id finds, or none: never one that nobody knows of."""
+    demands(source.can.any_key)
+    ana = world.user("token-of-ana")
+    table = source.make(Shape((Spec("code", nullable=False, key=True), Spec("owner"), Spec("name"))))
+    desk = Desk(ana, connect(world, source, table, ana))
+    try:
+        made = desk.create({"code": "", "name": "none"})
+    except grpc.RpcError as error:
+        assert error.code() is StatusCode.FAILED_PRECONDITION
+        assert source.rows(table) == []
+    else:
+        assert desk.get(made.id) == made

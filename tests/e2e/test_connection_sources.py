@@ -2,11 +2,9 @@
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
-from grpc import StatusCode
 
-from tests.contract.calls import refused
 from tests.contract.server import World
-from tests.e2e.samples import KINDS, connection_of, create, get, new_file, update
+from tests.e2e.samples import connection_of, create, get, new_file, update
 from wuzapi_manager.v1 import connection_pb2 as pb
 
 STEPS = ["resolve", "connect", "table", "columns", "user_link_field", "read"]
@@ -132,16 +130,3 @@ def test_a_source_suggests_link_field_and_mappings(world: World, link: str, sugg
     saved.sqlite.database, saved.sqlite.table_name, saved.user_link_field = file.name, "t", suggested or "id"
     saved.field_mappings.extend(each for each in table.suggested_field_mappings if each.column != "id")
     assert world.admin.connections.TestConnection(pb.TestConnectionRequest(connection=saved)).ok
-
-
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in {"sqlite", "mysql", "postgresql"}])
-def test_sources_of_later_versions_are_kept_and_told_as_such(world: World, kind: str) -> None:
-    """What this version cannot read is a FAILED_PRECONDITION that says so, never fabricated rows or a passed test."""
-    made = create(world, connection_of(kind))
-    for call in (
-        lambda: world.admin.connections.TestConnection(pb.TestConnectionRequest(id=made.id)),
-        lambda: world.admin.connections.DescribeSource(pb.DescribeSourceRequest(id=made.id)),
-    ):
-        with refused(StatusCode.FAILED_PRECONDITION, "QUERY_FAILED") as refusal:
-            call()
-        assert "cannot read them yet" in refusal.message

@@ -224,7 +224,7 @@ def test_9_a_redirect_is_not_followed_with_the_token(world: World) -> None:
     assert {request.path for request in world.wuzapi.requests[asked:]} == {"/session/status"}
 
 
-@pytest.mark.parametrize("kind", ["mysql", "postgresql"])
+@pytest.mark.parametrize("kind", ["mysql", "postgresql", "nocodb", "airtable"])
 def test_10_no_row_of_a_server_that_is_not_there_is_made_up(world: World, kind: str) -> None:
     """What cannot be reached is an error for reads and writes, and a test that says which step failed."""
     made = create(world, connection_of(kind))
@@ -237,25 +237,10 @@ def test_10_no_row_of_a_server_that_is_not_there_is_made_up(world: World, kind: 
         with refused(StatusCode.UNAVAILABLE, "CONNECTION_FAILED"):
             call(world.admin, request)
     answer = world.admin.connections.TestConnection(pb.TestConnectionRequest(id=made.id))
-    assert [(step.name, step.ok) for step in answer.steps] == [("resolve", False)]
+    assert not answer.steps[-1].ok
+    assert answer.steps[-1].name in {"resolve", "connect"}
     assert not answer.ok
     assert get(world, made.id).status == pb.CONNECTION_STATUS_ERROR
-
-
-@pytest.mark.parametrize("kind", ["nocodb", "airtable"])
-def test_10_no_row_is_made_up_and_no_test_passes_unasked(world: World, kind: str) -> None:
-    """What cannot be read is an error, for reads, writes and tests alike."""
-    made = create(world, connection_of(kind))
-    requests: list[Message] = [
-        records.ListRecordsRequest(connection_id=made.id),
-        records.CountRecordsRequest(connection_id=made.id),
-        records.CreateRecordRequest(connection_id=made.id),
-        pb.TestConnectionRequest(id=made.id),
-    ]
-    for request in requests:
-        with refused(StatusCode.FAILED_PRECONDITION, "QUERY_FAILED"):
-            call(world.admin, request)
-    assert get(world, made.id).status == pb.CONNECTION_STATUS_INACTIVE
 
 
 def test_10_sqlite_is_written(world: World) -> None:

@@ -111,6 +111,8 @@ class Writer:
             for each in self.table.keys:
                 if row.get(each.column.name) is None and not each.column.has_default:
                     raise _no_key(each.column.name)
+                if row.get(each.column.name) == "":
+                    raise _empty_key(each.column.name)
             for name, column in found.items():
                 if column.column.read_only and row[name] is not None:
                     raise _read_only(name)
@@ -294,6 +296,15 @@ def _taken() -> AlreadyExists:
 def _no_key(name: str) -> QueryFailed:
     return QueryFailed(
         Text(f"{name!r} is the key: a record cannot be made without", f"Campo '{name}' é a chave e é obrigatório")
+    )
+
+
+def _empty_key(name: str) -> QueryFailed:
+    return QueryFailed(
+        Text(
+            f"{name!r} is the key, and NocoDB does not find a record again whose key is empty",
+            f"Campo '{name}' é a chave, e o NocoDB não reencontra um registro com chave vazia",
+        )
     )
 
 

@@ -6,7 +6,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from wuzapi_manager_server.domain.connection import Airtable, Connection, ConnectionType, Nocodb, Source, SqlServer
-from wuzapi_manager_server.errors import PermissionDenied, QueryFailed, Text
+from wuzapi_manager_server.errors import PermissionDenied, Text
 from wuzapi_manager_server.sources.base import RecordSource
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
 
@@ -102,16 +102,7 @@ class Sources:
             raise PermissionDenied(refusal)
 
     def _opened(self, configuration: Source) -> RecordSource:
-        engine = self._engines.get(configuration.type)
-        if engine is None:
-            kind = configuration.type.value
-            raise QueryFailed(
-                Text(
-                    f"Connections of type {kind} can be kept, but this version cannot read them yet",
-                    f"Conexões do tipo {kind} podem ser salvas, mas ainda não podem ser lidas nesta versão",
-                )
-            )
-        return engine.open(configuration)
+        return self._engines[configuration.type].open(configuration)
 
 
 def _host(configuration: Source) -> str:
