@@ -269,6 +269,20 @@ def test_a_connection_is_tested_step_by_step(world: World, source: SourceUnderTe
     assert not answer.HasField("connection")
 
 
+def test_a_mapping_to_a_column_that_is_not_there_fails_the_test(
+    world: World, source: SourceUnderTest, ana: Caller
+) -> None:
+    """The step `columns` names the column, also of a connection that is not saved; nothing behind it is told."""
+    unsaved = source.source_of(source.make(PEOPLE, [[1, ana.token, "Ana", 7]]))
+    unsaved.row_scope = connections.ROW_SCOPE_SHARED
+    unsaved.field_mappings.add(field="name", column="no such column")
+    answer = world.admin.connections.TestConnection(connections.TestConnectionRequest(connection=unsaved))
+    assert not answer.ok
+    assert (answer.steps[-1].name, answer.steps[-1].fault) == ("columns", connections.TEST_FAULT_CONFIG)
+    assert "no such column" in answer.steps[-1].message
+    assert answer.steps[-1].suggestion
+
+
 def test_a_source_describes_its_tables(world: World, source: SourceUnderTest) -> None:
     """DescribeSource lists tables and views with columns, and suggests mappings and the link field."""
     shape = Shape(

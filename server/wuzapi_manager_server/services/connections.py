@@ -8,16 +8,26 @@ from wuzapi_manager_server.domain.connection import Connection, ConnectionStatus
 from wuzapi_manager_server.domain.connection_rules import SUMMARY, checked, violations_of
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.table import SourceTables, Step
-from wuzapi_manager_server.errors import AlreadyExists, InvalidInput, NotFound, Text, Violation, etag_mismatch
+from wuzapi_manager_server.errors import (
+    AlreadyExists,
+    InvalidInput,
+    NotFound,
+    QueryFailed,
+    Text,
+    Violation,
+    etag_mismatch,
+)
 from wuzapi_manager_server.services.once import Once, Request
 from wuzapi_manager_server.sources.base import RecordSource
 from wuzapi_manager_server.sources.registry import Sources
+from wuzapi_manager_server.sources.trial import tried
 from wuzapi_manager_server.storage.audit import AuditStore
 from wuzapi_manager_server.storage.connections import ConnectionFilter, ConnectionStore, Head
 from wuzapi_manager_server.storage.database import Database
 
 MAX_BATCH = 1_000
 _UNNAMED = "unsaved"
+_MAX_TOLD = 20
 _NOT_DESCRIBED = frozenset(
     {
         "user_link_field",
@@ -174,7 +184,7 @@ class Connections:
         link = connection.user_link_field if connection.row_scope is Sharing.USER else ""
         source = await self._source(connection)
         try:
-            steps = await source.test(link, deadline)
+            steps = await _with_mappings(await source.test(link, deadline), source, connection, deadline)
         finally:
             if not connection.id:
                 await source.close()
@@ -246,3 +256,32 @@ def _place(connection: Connection) -> str:
 def _expect(connection: Connection, etag: str) -> None:
     if etag and etag != connection.etag:
         raise etag_mismatch(connection.etag)
+
+
+async def _with_mappings(
+    steps: list[Step], source: RecordSource, connection: Connection, deadline: Deadline
+) -> list[Step]:
+    """The steps, ended at `columns` where a field is mapped to a column that the table has not."""
+
+    async def mapped() -> str:
+        table = await source.describe(deadline)
+        missing = [each.column for each in connection.field_mappings if table.column(each.column) is None]
+        if missing:
+            names = ", ".join(f"'{name}'" for name in missing[:_MAX_TOLD])
+            raise QueryFailed(
+                Text(
+                    f"Fields are mapped to columns that the table has not: {names}",
+                    f"Há campos mapeados para colunas que a tabela não tem: {names}",
+                ),
+                suggestion=Text(
+                    "Correct column in field_mappings; DescribeSource lists the columns",
+                    "Corrija column em field_mappings; DescribeSource lista as colunas",
+                ),
+            )
+        return ""
+
+    names = [step.name for step in steps if step.ok]
+    if not connection.field_mappings or "columns" not in names:
+        return steps
+    tested = await tried({"columns": mapped})
+    return steps if tested[0].ok else [*steps[: names.index("columns")], *tested]

@@ -1,6 +1,7 @@
 """A table of a MySQL or MariaDB server as a source of records."""
 
 from concurrent.futures import Executor
+from dataclasses import replace
 
 import sqlalchemy as sa
 
@@ -32,11 +33,13 @@ class MysqlEngine:
     def open(self, configuration: Source) -> "MysqlSource":
         """The source of that table."""
         assert isinstance(configuration, Mysql)  # noqa: S101 - the registry gives each engine its own type
-        return MysqlSource(self._pools, self._driver, configuration)
+        # What MySQL calls a schema is a database: where one is named, it is the one to work in.
+        database = configuration.schema or configuration.database
+        return MysqlSource(self._pools, self._driver, replace(configuration, database=database, schema=""))
 
 
 class MysqlSource(ServerSource):
-    """The connection's table. What MySQL calls a schema is the connection's database, so places have no schema."""
+    """The connection's table, in the database that the configuration names. Places have no schema."""
 
     writer = MysqlWritten
 

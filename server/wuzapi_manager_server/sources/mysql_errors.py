@@ -32,7 +32,7 @@ _CONFLICTS = {1020, 1205, 1213, 1614, 3572, 4058}
 _CREDENTIALS = {1045, 1130, 1251, 1396, 1698, 1820, 1862, 1873, 3118, 3955, 4151}
 """Wrong name or password, a host that may not log in, an expired or locked account."""
 
-_PERMISSIONS = {1044, 1095, 1142, 1143, 1144, 1227, 1370, 1419}
+_PERMISSIONS = {1095, 1142, 1143, 1144, 1227, 1370, 1419}
 
 _FULL = {1040, 1129, 1203, 1226}
 """Too many connections, or a host that is blocked after too many errors."""
@@ -121,6 +121,18 @@ def meaning(number: int) -> ServiceError:  # noqa: C901, PLR0911, PLR0912 - one 
                 ),
                 metadata=told,
             )
+        case 1044:
+            return PermissionDenied(
+                Text(
+                    "The server has no such database, or the connection's database user may not use it",
+                    "O servidor não tem esse banco de dados, ou o usuário de banco da conexão não pode usá-lo",
+                ),
+                suggestion=Text(
+                    "Check the connection's database, and grant the user what it needs there",
+                    "Verifique o banco de dados da conexão e conceda ao usuário as permissões necessárias nele",
+                ),
+                metadata=told,
+            )
         case _ if number in _PERMISSIONS:
             return PermissionDenied(
                 Text(
@@ -186,9 +198,9 @@ def meaning(number: int) -> ServiceError:  # noqa: C901, PLR0911, PLR0912 - one 
             )
 
 
-def no_tls() -> ConnectionFailed:
+def no_tls() -> QueryFailed:
     """The error for a server whose TLS is not what the connection asks for."""
-    return ConnectionFailed(
+    return QueryFailed(
         Text(
             "The server offers no TLS, or its certificate is not valid for this host",
             "O servidor não oferece TLS, ou seu certificado não é válido para este host",

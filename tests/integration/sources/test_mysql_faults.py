@@ -21,6 +21,7 @@ from tests.integration.server.certificates import Authority
 from tests.integration.sources.helpers import soon
 from tests.integration.sources.mysql import GUARD, Run, configuration, database, place, run
 from wuzapi_manager_server.domain.connection import Mysql, TlsMode
+from wuzapi_manager_server.domain.table import Fault
 from wuzapi_manager_server.errors import (
     Conflict,
     ConnectionFailed,
@@ -189,7 +190,7 @@ async def test_a_password_is_not_given_in_clear_text(table: Mysql, plugin: bytes
         heard.extend(await reader.read(1000))
 
     async with tcp_server(ask) as port, opened(replace(table, port=port, secret="a secret of mine")) as source:
-        with pytest.raises(ConnectionFailed):
+        with pytest.raises(QueryFailed):
             await source.describe(soon())
     assert heard
     assert b"a secret" not in heard
@@ -521,7 +522,7 @@ async def try_tls(where: Mysql, *, works: bool) -> None:
             assert [step.message for step in steps if not step.ok] == []
             assert "TLS is used" in next(step.message for step in steps if step.name == "tls")
         else:
-            with pytest.raises(ConnectionFailed):
+            with pytest.raises(QueryFailed):
                 await source.count(None, None, soon())
             assert await failing_step(source) == "tls"
 
@@ -536,10 +537,20 @@ async def test_a_server_without_tls(table: Mysql, mode: TlsMode) -> None:
         heard.extend(await reader.read(1000))
 
     async with tcp_server(greet) as port, opened(replace(table, port=port, tls_mode=mode, secret="mine")) as source:
-        with pytest.raises(ConnectionFailed):
+        with pytest.raises(QueryFailed):
             await source.count(None, None, soon())
-        assert await failing_step(source) == "tls"
+        step = (await source.test("n", soon()))[-1]
+        assert (step.name, step.fault) == ("tls", Fault.CONFIG)
     assert not heard
+
+
+async def test_a_schema_is_the_database_to_work_in(table: Mysql) -> None:
+    """Where the connection names a schema, its tables are the ones read, not those of `database`."""
+    async with opened(replace(table, database="information_schema", schema=table.database)) as source:
+        assert await source.count(None, None, soon()) == 9
+    async with opened(replace(table, schema="there_is_none")) as source:
+        step = (await source.test("n", soon()))[-1]
+        assert (step.name, step.fault) == ("authenticate", Fault.CONFIG)
 
 
 async def test_a_certificate_of_another_name(

@@ -5,14 +5,19 @@ import pytest
 from wuzapi_manager_server.domain.deadline import timed_out
 from wuzapi_manager_server.domain.table import Fault
 from wuzapi_manager_server.errors import (
+    AirtableError,
+    Code,
     ConnectionFailed,
     CredentialsRejected,
+    DatabaseError,
+    NocodbError,
     PermissionDenied,
     QueryFailed,
     RateLimited,
     ServiceError,
     SystemFailure,
     Text,
+    TimedOut,
 )
 from wuzapi_manager_server.sources.trial import tried
 
@@ -25,6 +30,11 @@ WHY = Text("why", "por quê")
         (ConnectionFailed(WHY), Fault.TRANSIENT),
         (timed_out(), Fault.TRANSIENT),
         (RateLimited(WHY), Fault.TRANSIENT),
+        (NocodbError(Code.UNAVAILABLE, WHY, suggestion=WHY), Fault.TRANSIENT),
+        (NocodbError(Code.FAILED_PRECONDITION, WHY, suggestion=WHY), Fault.CONFIG),
+        (AirtableError(Code.UNAVAILABLE, WHY, suggestion=WHY), Fault.TRANSIENT),
+        (AirtableError(Code.FAILED_PRECONDITION, WHY, suggestion=WHY), Fault.CONFIG),
+        (DatabaseError(Code.UNAVAILABLE, WHY, suggestion=WHY), Fault.SYSTEM),
         (CredentialsRejected(WHY), Fault.CONFIG),
         (QueryFailed(WHY), Fault.CONFIG),
         (PermissionDenied(WHY), Fault.CONFIG),
@@ -44,4 +54,4 @@ async def test_the_first_step_that_fails_is_the_last_and_says_whose_turn_it_is(
 
     steps = await tried({"one": passes, "two": fails, "three": passes})
     assert [(step.name, step.ok, step.fault) for step in steps] == [("one", True, None), ("two", False, fault)]
-    assert steps[1].message == error.text.en
+    assert steps[1].message == ("The source did not answer in time" if isinstance(error, TimedOut) else error.text.en)
