@@ -169,7 +169,10 @@ def no_table(name: str) -> QueryFailed:
     """The error for a table that is not there."""
     return QueryFailed(
         Text(f"Table '{name}' was not found in the database", f"Tabela '{name}' não encontrada no banco de dados"),
-        suggestion=Text("Check the table name of the connection", "Verifique o nome da tabela da conexão"),
+        suggestion=Text(
+            "Check the table name and the schema of the connection, and that its database user may read the table",
+            "Verifique o nome da tabela e o schema da conexão e se o usuário de banco pode ler a tabela",
+        ),
         metadata={"table": name},
     )
 
