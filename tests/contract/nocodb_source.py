@@ -60,6 +60,7 @@ class NocodbUnderTest:
         old_dates=False,
         max_text=100_000,
         keys_with_commas=False,
+        empty_keys=False,
     )
     _numbers = count(1)
 

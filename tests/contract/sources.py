@@ -46,7 +46,8 @@ class Can:
     most characters of a text in a key. `describes_late`: a column that was added is seen within a minute, or once the
     connection is tested. `chosen_keys`: a create may choose a key that the engine would give, and an update may change
     it. `exact_numbers`: integers beyond 2^53 are kept. `old_dates`: years below 100 are. `max_text`: the characters
-    that a text may have. `keys_with_commas`: so may a part of a composite key. `empty_values`: an empty text, and
+    that a text may have. `keys_with_commas`: so may a part of a composite key. `empty_keys`: a key may be an empty
+    text. `empty_values`: an empty text, and
     false, are apart from null. `constraints`: columns may be unique or not null. `any_key`: a key may be of any type,
     of several columns, or none. `microseconds`: a time keeps them, not milliseconds
     alone.
@@ -65,6 +66,7 @@ class Can:
     old_dates: bool = True
     max_text: int = 10_000_000
     keys_with_commas: bool = True
+    empty_keys: bool = True
     empty_values: bool = True
     constraints: bool = True
     any_key: bool = True

@@ -64,8 +64,8 @@ class Writer:
     async def update(self, changes: Sequence[Change]) -> list[Outcome]:
         """Changes rows. NotFound, and what the guards raise, before anything is changed."""
         self._insist_on_key()
-        bodies = [self._change(change) for change in changes]
         await self._there([(change.key, change.guard) for change in changes])
+        bodies = [self._change(change) for change in changes]
         outcomes: list[Outcome] = []
         for begin in range(0, len(changes), BATCH):
             part = changes[begin : begin + BATCH]
