@@ -66,7 +66,7 @@ async def running(settings: Settings, wire_parts: Wire = wire, *, worker: bool =
         port = listen(server, settings.grpc_host, settings.grpc_port, tls_of(settings))
         await server.start()
         stack.push_async_callback(_drain, server, health, pipeline, settings.shutdown_grace)
-        monitor = ReadinessMonitor(health, parts.ready, changed=parts.changed)
+        monitor = ReadinessMonitor(health, partial(_ready, parts, metrics), changed=parts.changed)
         await monitor.start()
         stack.push_async_callback(monitor.stop)
         lag = LoopLag(metrics)
@@ -136,6 +136,16 @@ async def _until_stopped(settings: Settings, announce: Announce, wire_parts: Wir
         logger().info("draining")
     logger().info("stopped")
     return 0
+
+
+async def _ready(parts: Parts, metrics: Metrics) -> bool:
+    """Whether the service can work, shown as a metric too: what raises or is cancelled shows 0."""
+    ready = False
+    try:
+        ready = await parts.ready()
+    finally:
+        metrics.ready.set(ready)
+    return ready
 
 
 async def _drain(server: grpc.aio.Server, health: Health, pipeline: Pipeline, grace: float) -> None:

@@ -228,6 +228,50 @@ def _kind(text: str) -> str:
     return word if word in _KINDS else "OTHER"
 
 
+class DatabaseMetrics:
+    """Gauges of the service's own database, which every process reads for itself: the last one who did is right."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def gauge(name: str, about: str, labels: tuple[str, ...] = ()) -> Gauge:
+            return Gauge(name, about, labels, registry=registry, multiprocess_mode="livemostrecent")
+
+        self.size = gauge("database_size_bytes", "Bytes of the database's file")
+        self.free = gauge("database_free_bytes", "Bytes in it that hold nothing")
+        self.wal = gauge("database_wal_bytes", "Bytes of the write-ahead log")
+        self.disk_free = gauge("database_disk_free_bytes", "Bytes free on the disk that it lies on")
+        self.disk = gauge("database_disk_bytes", "Bytes of the disk that it lies on")
+        self.schema = gauge("database_schema_version", "How many migrations it has seen")
+        self.audit = gauge("database_audit_entries", "Entries of the audit log")
+        self.connections = gauge("database_connections", "Connections kept, without deleted ones", ("type", "status"))
+        self.queued = Gauge(
+            "database_writes_queued", "Writes that wait", registry=registry, multiprocess_mode="livesum"
+        )
+
+
+class UpstreamMetrics:
+    """The metrics of outgoing HTTP to one kind of upstream, bound once."""
+
+    def __init__(self, metrics: "Metrics", upstream: str) -> None:
+        self._requests = metrics.upstream_requests
+        self._refused = metrics.upstream_refused
+        self._upstream = upstream
+        self._outcomes: dict[str, Counter] = {}
+        self.seconds = metrics.upstream_seconds.labels(upstream)
+        self.retries = metrics.upstream_retries.labels(upstream)
+        self.opened = metrics.upstream_opened.labels(upstream)
+
+    def ended(self, outcome: str) -> None:
+        """A request ended with a class of statuses (2xx), or with what kept it from an answer."""
+        bound = self._outcomes.get(outcome)
+        if bound is None:
+            bound = self._outcomes[outcome] = self._requests.labels(self._upstream, outcome)
+        bound.inc()
+
+    def refused(self, why: Literal["breaker", "busy"]) -> None:
+        """A request was not sent."""
+        self._refused.labels(self._upstream, why).inc()
+
+
 class Metrics:
     """The metrics of a process, in a registry of their own."""
 
@@ -247,8 +291,37 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livemax",
         )
+        self.in_flight = Gauge(
+            "grpc_server_in_flight", "Calls under way", registry=self.registry, multiprocess_mode="livesum"
+        )
+        self.ready = Gauge(
+            "service_ready", "Whether the service can work", registry=self.registry, multiprocess_mode="livemin"
+        )
+        upstream = ("upstream",)
+        self.upstream_requests = Counter(
+            "upstream_requests", "HTTP requests sent", ("upstream", "outcome"), registry=self.registry
+        )
+        self.upstream_refused = Counter(
+            "upstream_refused", "HTTP requests not sent", ("upstream", "reason"), registry=self.registry
+        )
+        self.upstream_seconds = Histogram(
+            "upstream_request_seconds", "How long they took", upstream, registry=self.registry, buckets=_BUCKETS
+        )
+        self.upstream_retries = Counter("upstream_retries", "Sent again", upstream, registry=self.registry)
+        self.upstream_opened = Counter(
+            "upstream_breaker_opened", "How often an upstream was left alone", upstream, registry=self.registry
+        )
+        self.relay_sends = Counter(
+            "relay_sends", "Messages, by what became of them", ("outcome",), registry=self.registry
+        )
+        self.audit_lost = Counter("audit_entries_lost", "Entries that could not be written", registry=self.registry)
+        self.database = DatabaseMetrics(self.registry)
         self.queries = QueryMetrics(self.registry)
         self.caches = CacheMetrics(self.registry)
+
+    def upstream(self, kind: Literal["wuzapi", "nocodb", "airtable"]) -> UpstreamMetrics:
+        """The metrics of that kind of upstream."""
+        return UpstreamMetrics(self, kind)
 
     def method(self, full_name: str) -> MethodMetrics:
         """The metrics of `/package.Service/Method`."""

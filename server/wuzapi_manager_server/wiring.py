@@ -64,6 +64,7 @@ from wuzapi_manager_server.storage.backups_folder import BackupFolder
 from wuzapi_manager_server.storage.branding import BrandingStore
 from wuzapi_manager_server.storage.connections import ConnectionStore
 from wuzapi_manager_server.storage.database import SQLITE_VERSION, Database
+from wuzapi_manager_server.storage.gauges import DatabaseGauges
 from wuzapi_manager_server.storage.idempotency import KEPT as REQUESTS_KEPT
 from wuzapi_manager_server.storage.idempotency import IdempotencyStore
 from wuzapi_manager_server.storage.metadata import MetadataStore
@@ -157,7 +158,7 @@ async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
     database = open_database(settings)
     database.metrics = metrics.queries
     pool = ThreadPoolExecutor(settings.work_threads, thread_name_prefix="work")
-    wuzapi = Wuzapi(settings.wuzapi_base_url, settings.request_timeout) if settings.wuzapi_base_url else None
+    wuzapi = _wuzapi(settings, metrics)
     try:
         box = open_secrets(settings, database)
         given = settings.wuzapi_admin_token
@@ -169,17 +170,17 @@ async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
         requests = IdempotencyStore(database, box, now_utc)
         once = Once(database, requests)
         guard = AddressGuard(settings.allowed_source_hosts, settings.denied_source_hosts)
-        sources = Sources(_engines(settings, pool, guard), partial(store.get, secrets=True), guard)
+        sources = Sources(_engines(settings, pool, guard, metrics), partial(store.get, secrets=True), guard)
         audits = AuditStore(database, box, now_utc)
-        audit = Audit(database, audits)
+        audit = Audit(database, audits, metrics.audit_lost)
         kept = [
             Kept(DELETED_KEPT, store.purge),
             Kept(REQUESTS_KEPT, requests.purge),
             Kept(AUDIT_KEPT, audits.purge),
         ]
         callers = Callers(token, wuzapi, settings.user_cache_ttl)
-        relay = Relay(_gateway(settings, token), callers)
-        sends = Sends(database, IdempotencyStore(database, box, now_utc, _longest_send(settings)))
+        relay = Relay(_gateway(settings, token, metrics), callers)
+        sends = _sends(settings, database, box, metrics)
         sweeper = Sweeper(database, kept, now_utc)
         sweeper.start()
         readiness = Readiness(database.writable)
@@ -189,16 +190,17 @@ async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
             schedule.start()
         shared = _Shared(settings, database, box, store, once, sources, audits, audit, callers, metrics, backups)
         try:
-            yield Parts(
-                callers,
-                audit,
-                [
-                    *_services(shared),
-                    _relay_service(settings, relay, sends, once, PageTokens(box)),
-                ],
-                readiness,
-                readiness.changed,
-            )
+            async with _measured(database, metrics):
+                yield Parts(
+                    callers,
+                    audit,
+                    [
+                        *_services(shared),
+                        _relay_service(settings, relay, sends, once, PageTokens(box)),
+                    ],
+                    readiness,
+                    readiness.changed,
+                )
         finally:
             if schedule is not None:
                 await schedule.stop()
@@ -216,7 +218,30 @@ async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
         await database.close()
 
 
-def _engines(settings: Settings, pool: Executor, guard: AddressGuard) -> dict[ConnectionType, Engine]:
+@asynccontextmanager
+async def _measured(database: Database, metrics: Metrics) -> AsyncIterator[None]:
+    """The database's gauges, kept while the context is open."""
+    gauges = DatabaseGauges(database, metrics.database)
+    gauges.start()
+    try:
+        yield
+    finally:
+        await gauges.stop()
+
+
+def _wuzapi(settings: Settings, metrics: Metrics) -> Wuzapi | None:
+    """The one who knows callers."""
+    if not settings.wuzapi_base_url:
+        return None
+    return Wuzapi(settings.wuzapi_base_url, settings.request_timeout, metrics.upstream("wuzapi"))
+
+
+def _sends(settings: Settings, database: Database, box: SecretBox, metrics: Metrics) -> Sends:
+    store = IdempotencyStore(database, box, now_utc, _longest_send(settings))
+    return Sends(database, store, metrics.relay_sends)
+
+
+def _engines(settings: Settings, pool: Executor, guard: AddressGuard, metrics: Metrics) -> dict[ConnectionType, Engine]:
     """What reads and writes the tables of each type of connection."""
     limits = Limits(settings.sql_timeout, settings.slow_query_ms / 1000)
     # Airtable counts the requests of all processes, and each counts its own.
@@ -225,8 +250,8 @@ def _engines(settings: Settings, pool: Executor, guard: AddressGuard) -> dict[Co
         ConnectionType.SQLITE: SqliteEngine(sqlite_folder(settings, pool)),
         ConnectionType.MYSQL: MysqlEngine(guard, pool, limits),
         ConnectionType.POSTGRESQL: PostgresqlEngine(guard, pool, limits),
-        ConnectionType.NOCODB: NocodbEngine(guard, settings.nocodb_timeout),
-        ConnectionType.AIRTABLE: AirtableEngine(guard, settings.airtable_timeout, rates),
+        ConnectionType.NOCODB: NocodbEngine(guard, settings.nocodb_timeout, metrics.upstream("nocodb")),
+        ConnectionType.AIRTABLE: AirtableEngine(guard, settings.airtable_timeout, rates, metrics.upstream("airtable")),
     }
 
 
@@ -296,11 +321,16 @@ def _services(shared: _Shared) -> list[Service]:
     ]
 
 
-def _gateway(settings: Settings, admin_token: str) -> WuzapiGateway | None:
+def _gateway(settings: Settings, admin_token: str, metrics: Metrics) -> WuzapiGateway | None:
     """The way to WUZAPI for what callers ask of it: apart from the one for who they are, so that neither fills it."""
     if not settings.wuzapi_base_url:
         return None
-    upstream = HttpUpstream(settings.wuzapi_base_url, timeout=settings.request_timeout, idle=_WUZAPI_IDLE)
+    upstream = HttpUpstream(
+        settings.wuzapi_base_url,
+        timeout=settings.request_timeout,
+        idle=_WUZAPI_IDLE,
+        metrics=metrics.upstream("wuzapi"),
+    )
     return WuzapiGateway(upstream, admin_token)
 
 

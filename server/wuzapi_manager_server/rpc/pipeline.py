@@ -230,6 +230,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         task = cast("asyncio.Task[object]", asyncio.current_task())
         self._running.add(task)
         method.metrics.begin()
+        self._metrics.in_flight.inc()
         try:
             try:
                 with method.gate:
@@ -257,6 +258,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
             return response
         finally:
             self._running.discard(task)
+            self._metrics.in_flight.dec()
 
     def _bounds(self, method: _Method, context: Context) -> tuple[Deadline, asyncio.Timeout]:
         """Until when the answer is worth having, and what ends the work where the core does not do so itself."""

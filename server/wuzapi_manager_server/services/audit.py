@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
+from prometheus_client import Counter
+
 from wuzapi_manager_server.domain.audit import Actor, Deed, acting
 from wuzapi_manager_server.domain.caller import Admin, Caller, User
 from wuzapi_manager_server.domain.table import Json
@@ -19,9 +21,10 @@ class Audit:
     written also when its caller goes away meanwhile.
     """
 
-    def __init__(self, database: Database, store: AuditStore) -> None:
+    def __init__(self, database: Database, store: AuditStore, lost: Counter | None = None) -> None:
         self._database = database
         self._store = store
+        self._lost = lost
         self._running: set[asyncio.Task[None]] = set()
 
     def enter(self, caller: Caller, action: str, request_id: str, peer: str) -> None:
@@ -69,4 +72,6 @@ class Audit:
         try:
             await self._database.write(lambda: self._store.record(deed, outcome))
         except ServiceError as error:
+            if self._lost is not None:
+                self._lost.inc()
             logger().error("audit entry lost", target=deed.target, outcome=outcome, **failure(error))

@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
+from prometheus_client import Counter
+
 from wuzapi_manager_server.errors import SendUnknown, ServiceError, Text
 from wuzapi_manager_server.services.once import Request, check_request_id, scope_of
 from wuzapi_manager_server.storage.database import Database
@@ -25,9 +27,10 @@ class Sends:
     `store` takes a send for cut off after its own `max_age`: it must be longer than a call to WUZAPI may take.
     """
 
-    def __init__(self, database: Database, store: IdempotencyStore) -> None:
+    def __init__(self, database: Database, store: IdempotencyStore, outcomes: Counter | None = None) -> None:
         self._database = database
         self._store = store
+        self._outcomes = outcomes
         self._running: set[asyncio.Task[bytes]] = set()
 
     async def send(self, request: Request, work: Callable[[str], Awaitable[bytes]]) -> bytes:
@@ -57,13 +60,20 @@ class Sends:
         try:
             answer = await work(message_id)
         except AnswerLost:
+            self._count("unknown")
             await self._database.write(lambda: self._store.leave(scope))
             raise _unknown(request.request_id, message_id) from None
         except ServiceError:
+            self._count("refused")
             await self._database.write(lambda: self._store.abandon(scope))
             raise
+        self._count("sent")
         await self._database.write(lambda: self._store.finish(scope, answer))
         return answer
+
+    def _count(self, outcome: str) -> None:
+        if self._outcomes is not None:
+            self._outcomes.labels(outcome).inc()
 
     def _finished(self, task: asyncio.Task[bytes]) -> None:
         self._running.discard(task)

@@ -20,6 +20,7 @@ from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.filter import And, Comparison, Not, Or
 from wuzapi_manager_server.domain.table import Cell, Json, Key, Owner, Row, SourceTables, Step, Table
 from wuzapi_manager_server.errors import QueryFailed, Text
+from wuzapi_manager_server.observe import UpstreamMetrics
 from wuzapi_manager_server.sources import airtable_formula as formulas
 from wuzapi_manager_server.sources.airtable_api import AirtableApi, Altered, Expired, Hidden, forbidden, garbage
 from wuzapi_manager_server.sources.airtable_match import is_behind, is_owned, matches, ordered
@@ -42,8 +43,11 @@ _FRESH = 60.0
 class AirtableEngine:
     """Makes the sources of AIRTABLE connections; see sources.registry.Engine. Its sources share the turns of a base."""
 
-    def __init__(self, guard: AddressGuard, timeout: float, rates: Rates | None = None) -> None:
+    def __init__(
+        self, guard: AddressGuard, timeout: float, rates: Rates | None = None, metrics: UpstreamMetrics | None = None
+    ) -> None:
         self._guard = guard
+        self._metrics = metrics
         self._timeout = timeout
         self._rates = rates or Rates()
 
@@ -55,7 +59,7 @@ class AirtableEngine:
         """The source of that table."""
         assert isinstance(configuration, Airtable)  # noqa: S101 - the registry gives each engine its own type
         url = _base_url(configuration)
-        upstream = HttpUpstream(url, timeout=self._timeout, guard=self._guard, in_flight=8)
+        upstream = HttpUpstream(url, timeout=self._timeout, guard=self._guard, metrics=self._metrics, in_flight=8)
         api = AirtableApi(upstream, configuration, self._rates.of(url, configuration.base_id))
         return AirtableSource(api, configuration.table_id, partial(steps_of, guard=self._guard, url=url))
 

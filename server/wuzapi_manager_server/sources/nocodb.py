@@ -9,6 +9,7 @@ from wuzapi_manager_server.domain.connection import Nocodb, Source
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.table import Cell, Key, Owner, Row, SourceTables, Step, Table
 from wuzapi_manager_server.errors import Code, ConnectionFailed, NocodbError, QueryFailed, Text
+from wuzapi_manager_server.observe import UpstreamMetrics
 from wuzapi_manager_server.sources.base import Change, Guard, Outcome, Query, Where
 from wuzapi_manager_server.sources.nocodb_api import Api, Gone, Refusal, table_gone
 from wuzapi_manager_server.sources.nocodb_read import Reader, Stale
@@ -27,8 +28,9 @@ _MOST_BASES = 1_000
 class NocodbEngine:
     """Makes the sources of NOCODB connections; see sources.registry.Engine. `timeout` is of each call, in seconds."""
 
-    def __init__(self, guard: AddressGuard, timeout: float) -> None:
+    def __init__(self, guard: AddressGuard, timeout: float, metrics: UpstreamMetrics | None = None) -> None:
         self._guard = guard
+        self._metrics = metrics
         self._timeout = timeout
 
     def check(self, configuration: Source) -> Text | None:
@@ -39,7 +41,7 @@ class NocodbEngine:
     def open(self, configuration: Source) -> "NocodbSource":
         """The source of that table."""
         assert isinstance(configuration, Nocodb)  # noqa: S101 - the registry gives each engine its own type
-        upstream = HttpUpstream(configuration.host, timeout=self._timeout, guard=self._guard)
+        upstream = HttpUpstream(configuration.host, timeout=self._timeout, guard=self._guard, metrics=self._metrics)
         return NocodbSource(upstream, configuration, self._guard)
 
 

@@ -86,6 +86,11 @@ class Database:
         """How many migrations the file has seen."""
         return int(self.rows("PRAGMA user_version")[0][0])
 
+    @property
+    def queued(self) -> int:
+        """How many writes wait."""
+        return self._writer.queued
+
     def rows(self, text: str, values: Values = ()) -> Rows:
         """Runs a statement and gives all its rows: the way of hot paths, with statements compiled once."""
         began = time.perf_counter()

@@ -96,6 +96,11 @@ class Writer:
             raise item.error
         return item.value
 
+    @property
+    def queued(self) -> int:
+        """How many writes wait."""
+        return len(self._queue)
+
     async def close(self) -> None:
         """Takes no more work, and returns when all that was taken is done."""
         with self._ready:

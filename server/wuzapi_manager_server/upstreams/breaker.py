@@ -47,14 +47,18 @@ class Breaker:
         self._pause = 0.0
         self._trying = False
 
-    def failed(self, *, trial: bool) -> None:
-        """It did not."""
+    def failed(self, *, trial: bool) -> bool:
+        """It did not; whether that opened the breaker."""
         if trial:
             self._open(min(self._pause * 2, _LONGEST_PAUSE))
-        elif not self._pause:
-            self._failures += 1
-            if self._failures >= _FAILURES:
-                self._open(_FIRST_PAUSE)
+            return True
+        if self._pause:
+            return False
+        self._failures += 1
+        if self._failures < _FAILURES:
+            return False
+        self._open(_FIRST_PAUSE)
+        return True
 
     def left(self, *, trial: bool) -> None:
         """The call ended without telling anything about the upstream."""

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import ssl
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -13,9 +14,10 @@ import httpx
 
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.errors import PermissionDenied
+from wuzapi_manager_server.observe import UpstreamMetrics
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
 from wuzapi_manager_server.upstreams.http_faults import Late, Stage, TooLarge, Unavailable, Unreachable
-from wuzapi_manager_server.upstreams.http_host import host_of
+from wuzapi_manager_server.upstreams.http_host import Verdict, host_of
 from wuzapi_manager_server.upstreams.http_transport import PROGRESS, UNTIL, Connections, Progress
 from wuzapi_manager_server.upstreams.retry_after import backoff, retry_after
 
@@ -62,7 +64,9 @@ class HttpUpstream:
         answer_bytes: int = 16 << 20,
         idle: float = _IDLE_SECONDS,
         tls: ssl.SSLContext | None = None,
+        metrics: UpstreamMetrics | None = None,
     ) -> None:
+        self._metrics = metrics
         self._timeout = timeout
         self._answer_bytes = answer_bytes
         self._guarded = guard is not None
@@ -129,6 +133,8 @@ class HttpUpstream:
             if wait is None or wait >= until.remaining() or not self._host.may_retry():
                 break
             await asyncio.sleep(wait)
+            if self._metrics is not None:
+                self._metrics.retries.inc()
             try:
                 outcome = await self._outcome(request, until, progress, again=again)
             except Unavailable:
@@ -147,7 +153,34 @@ class HttpUpstream:
 
     async def _attempt(self, request: httpx.Request, until: Deadline, progress: Progress, *, again: bool) -> HttpAnswer:
         """Sends it, and once more where the connection that it was on had been closed meanwhile."""
-        async with self._host.call(self._timeout / 2) as verdict:
+        if self._metrics is None:
+            return await self._tried(request, until, progress, Verdict(), again=again)
+        verdict, began, outcome = Verdict(), time.perf_counter(), "cut_off"
+        try:
+            answer = await self._tried(request, until, progress, verdict, again=again)
+            outcome = f"{answer.status // 100}xx"
+        except Unavailable as failure:
+            outcome = ""
+            self._metrics.refused("busy" if failure.busy else "breaker")
+            raise
+        except Unreachable:
+            outcome = "unreachable"
+            raise
+        except TooLarge:
+            outcome = "too_large"
+            raise
+        finally:
+            if outcome:
+                self._metrics.ended(outcome)
+                self._metrics.seconds.observe(time.perf_counter() - began)
+            if verdict.opened:
+                self._metrics.opened.inc()
+        return answer
+
+    async def _tried(
+        self, request: httpx.Request, until: Deadline, progress: Progress, verdict: Verdict, *, again: bool
+    ) -> HttpAnswer:
+        async with self._host.call(self._timeout / 2, verdict):
             request.extensions = {PROGRESS: progress, UNTIL: until}
             try:
                 answer = await self._answer(request)

@@ -25,9 +25,10 @@ class Late(Exception):
 class Unavailable(Exception):
     """Nothing was sent: the other side failed too often, or too many calls wait for it. `retry_after` is in seconds."""
 
-    def __init__(self, retry_after: float) -> None:
+    def __init__(self, retry_after: float, *, busy: bool = False) -> None:
         super().__init__(f"not tried, worth trying in {retry_after:.1f} s")
         self.retry_after = retry_after
+        self.busy = busy
 
 
 class TooLarge(Exception):

@@ -31,14 +31,14 @@ class Host:
         self._retries = _MOST_RETRIES
 
     @asynccontextmanager
-    async def call(self, patience: float) -> AsyncIterator["Verdict"]:
+    async def call(self, patience: float, verdict: "Verdict") -> AsyncIterator[None]:
         """A place among the open calls, for one attempt. Unavailable where there is none or the breaker is open.
 
         Failures are counted, and so is an attempt that was given up after `patience` seconds or more.
         """
         self.breaker.check()
         if self._free.locked() and self._waiting >= self._most_waiting:
-            raise Unavailable(_BUSY_WAIT)
+            raise Unavailable(_BUSY_WAIT, busy=True)
         self._waiting += 1
         try:
             await self._free.acquire()
@@ -47,23 +47,22 @@ class Host:
         try:
             trial = self.breaker.enter()
             begun = time.monotonic()
-            verdict = Verdict()
             try:
-                yield verdict
+                yield
             except Unreachable:
-                self.breaker.failed(trial=trial)
+                verdict.opened = self.breaker.failed(trial=trial)
                 raise
             except TooLarge:
                 self.breaker.succeeded()
                 raise
             except BaseException:
                 if time.monotonic() - begun >= patience:
-                    self.breaker.failed(trial=trial)
+                    verdict.opened = self.breaker.failed(trial=trial)
                 else:
                     self.breaker.left(trial=trial)
                 raise
             if verdict.status in _GATEWAY:
-                self.breaker.failed(trial=trial)
+                verdict.opened = self.breaker.failed(trial=trial)
             else:
                 self.breaker.succeeded()
         finally:
@@ -82,9 +81,10 @@ class Host:
 
 
 class Verdict:
-    """What an attempt came to: its status, 0 until it is known."""
+    """What an attempt came to: its status, 0 until it is known, and whether it opened the breaker."""
 
     status: int = 0
+    opened: bool = False
 
 
 _hosts: "WeakValueDictionary[tuple[asyncio.AbstractEventLoop, str, int], Host]" = WeakValueDictionary()

@@ -11,6 +11,7 @@ import orjson
 
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.errors import Code, RateLimited, Text, TimedOut, WuzapiError, WuzapiUnreachable
+from wuzapi_manager_server.observe import UpstreamMetrics
 from wuzapi_manager_server.upstreams.http import HttpAnswer, HttpUpstream, Late, TooLarge, Unavailable, Unreachable
 
 _MAX_ANSWER_BYTES = 1024 * 1024
@@ -38,9 +39,14 @@ class Wuzapi:
     environment not used and cookies not kept: users share these connections.
     """
 
-    def __init__(self, base_url: str, timeout: float) -> None:
+    def __init__(self, base_url: str, timeout: float, metrics: UpstreamMetrics | None = None) -> None:
         self._http = HttpUpstream(
-            base_url, timeout=timeout, in_flight=_CONNECTIONS, answer_bytes=_MAX_ANSWER_BYTES, idle=_IDLE_SECONDS
+            base_url,
+            timeout=timeout,
+            in_flight=_CONNECTIONS,
+            answer_bytes=_MAX_ANSWER_BYTES,
+            idle=_IDLE_SECONDS,
+            metrics=metrics,
         )
 
     async def session_status(self, token: str, deadline: Deadline) -> WuzapiUser | None:

@@ -1,0 +1,112 @@
+"""What METRICS_PORT of a running server shows, and what the dashboard and the alerts make of it."""
+
+import json
+import re
+import socket
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Event
+from time import monotonic
+
+import pytest
+from prometheus_client.metrics import MetricWrapperBase
+
+from tests.contract.server import World, world_in
+from wuzapi_manager.v1 import connection_pb2 as connections
+from wuzapi_manager_server.observe import Metrics
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+WORDS = {"by", "sum", "max", "min", "rate", "increase", "histogram_quantile"}
+SUFFIXES = ("_total", "_bucket", "_sum", "_count")
+TOKEN = "token-of-ana-0123"
+
+
+def expressions() -> list[str]:
+    board = json.loads((DEPLOY / "grafana" / "wuzapi-manager.json").read_text())
+    alerts = (DEPLOY / "prometheus" / "alerts.yaml").read_text()
+    return [
+        *(target["expr"] for panel in board["panels"] for target in panel["targets"]),
+        *re.findall(r"^ +expr: (.+)$", alerts, re.MULTILINE),
+    ]
+
+
+def parsed(expression: str) -> tuple[set[str], set[str]]:
+    """The metrics and the labels of an expression: every word that is none of PromQL's own."""
+    labels = set(re.findall(r"(\w+) *(?:=~|!=|!~|=)", expression))
+    labels.update(name for names in re.findall(r"\bby \(([^)]*)\)", expression) for name in re.findall(r"\w+", names))
+    bare = re.sub(r"\bby \([^)]*\)|\{[^}]*\}|\[[^]]*\]", " ", expression)
+    return {word for word in re.findall(r"[a-z_]\w*", bare) if word not in WORDS}, labels
+
+
+def family(metric: str) -> str:
+    return next((metric.removesuffix(end) for end in SUFFIXES if metric.endswith(end)), metric)
+
+
+def scrape(port: int, until: Callable[[str], bool] = bool) -> str:
+    """What the port shows, once it shows what is waited for, at the latest after half a minute."""
+    end = monotonic() + 30
+    while True:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
+            text = str(response.read().decode())
+        if until(text) or monotonic() > end:
+            return text
+        Event().wait(0.1)
+
+
+def free_port() -> int:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return int(held.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[World]:
+    with world_in(tmp_path_factory.mktemp("metrics"), metrics_port=str(port)) as made:
+        yield made
+
+
+def test_dashboard_and_alerts_ask_for_what_there_is(world: World, port: int) -> None:
+    """Every metric of every expression is in the answer of a running server, and has the labels that are used."""
+    shown = set(re.findall(r"^# TYPE (\w+) ", scrape(port), re.MULTILINE))
+    collectors = [each for each in Metrics().registry._collector_to_names if isinstance(each, MetricWrapperBase)]
+    declared = {each._name: {*each._labelnames} for each in collectors}
+    found = expressions()
+    assert len(found) >= 25
+    for expression in found:
+        metrics, labels = parsed(expression)
+        assert metrics, expression
+        assert {each.removesuffix("_bucket") for each in metrics} <= shown, expression
+        for metric in metrics:
+            assert labels - {"le"} <= declared[family(metric)], expression
+
+
+def test_a_server_shows_its_database_and_upstreams(world: World, port: int) -> None:
+    """The database's gauges have values, WUZAPI was asked once, the service is ready; no label tells who called."""
+    ana = world.user(TOKEN, identity="ana-identity")
+    ana.connections.ListUserConnections(connections.ListUserConnectionsRequest())
+    text = scrape(port, lambda text: re.search(r"^database_size_bytes [1-9]", text, re.MULTILINE) is not None)
+    assert re.search(r"^database_size_bytes [1-9]", text, re.MULTILINE)
+    assert re.search(r"^database_disk_free_bytes [1-9]", text, re.MULTILINE)
+    assert re.search(r"^database_schema_version [1-9]", text, re.MULTILINE)
+    assert 'upstream_requests_total{outcome="2xx",upstream="wuzapi"} 1.0' in text
+    assert "service_ready 1.0" in text
+    assert "grpc_server_in_flight 0.0" in text
+    for secret in (TOKEN, "ana-identity", "127.0.0.1", str(world.data)):
+        assert secret not in text
+
+
+def test_workers_show_their_gauges_together(tmp_path: Path) -> None:
+    """With two processes the port shows each gauge once: the database as it is, and the least ready process."""
+    port = free_port()
+    with world_in(tmp_path, metrics_port=str(port), grpc_workers="2"):
+        text = scrape(port, lambda text: "database_size_bytes " in text and "service_ready 1.0" in text)
+    assert "service_ready 1.0" in text
+    assert len(re.findall(r"^database_size_bytes [1-9]", text, re.MULTILINE)) == 1
+    assert "grpc_server_in_flight 0.0" in text
+    assert "pid=" not in text
