@@ -28,6 +28,7 @@ MAX_PORT = 65_535
 
 SUMMARY = Text("Invalid connection", "Dados de conexão inválidos")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
+_HOST_AND_PORT = re.compile(r"[^:]*:\d*|\[.*\]:\d*")  # an IPv6 address alone has two colons at least
 _MASKED = re.compile(r"[*•]{3,}")
 
 
@@ -96,6 +97,8 @@ def _sql_server(path: str, source: SqlServer) -> Iterator[Violation]:
     yield from _text(f"{path}.host", source.host, "Host", "Host")
     if any(char in "/@," or char.isspace() for char in source.host):
         yield _bad(f"{path}.host", "must be a name or an address alone", "Host deve ser apenas um nome ou endereço")
+    elif _HOST_AND_PORT.fullmatch(source.host):
+        yield _bad(f"{path}.host", "must not have a port: that goes in port", "Informe a porta em port, não em host")
     if not 0 <= source.port <= MAX_PORT:
         yield _bad(f"{path}.port", f"must be 0 to {MAX_PORT}", f"Porta deve estar entre 0 e {MAX_PORT}")
     yield from _text(f"{path}.database", source.database, "Database", "Nome do banco")
