@@ -110,7 +110,6 @@ def test_bounds_of_a_connection(change: dict[str, object], found: list[str]) -> 
         (replace(MYSQL, host="[::1]:3306"), ["mysql.host"]),
         (replace(MYSQL, host="::1"), []),
         (replace(MYSQL, host="[::1]"), []),
-        (replace(MYSQL, host="::1"), []),
         (replace(MYSQL, port=-1), ["mysql.port"]),
         (replace(MYSQL, port=65_536), ["mysql.port"]),
         (replace(MYSQL, schema=" "), ["mysql.schema"]),
