@@ -14,7 +14,7 @@ from pathlib import Path
 import grpc
 from google.protobuf.message import Message
 
-from tests.benchmarks import bare, relay, rig
+from tests.benchmarks import bare, relay, rig, sources
 from tests.benchmarks.figure import Figure
 from tests.fakes.wuzapi import FakeWuzapi
 from wuzapi_manager.v1 import (
@@ -50,6 +50,8 @@ def main() -> int:
         figures.append(_among_many(folder, wuzapi.url))
     with tempfile.TemporaryDirectory() as name:
         figures += relay.figures(Path(name))
+    with tempfile.TemporaryDirectory() as name:
+        figures += sources.figures(Path(name))
     _print(figures)
     return 0 if all(figure.kept for figure in figures) else 1
 
