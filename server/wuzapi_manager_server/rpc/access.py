@@ -65,10 +65,7 @@ def check(access: Access, caller: Caller) -> None:
                 suggestion=_ADMIN_TOKEN,
             )
         case _:
-            raise PermissionDenied(
-                Text("This call is for users, not for the administrator", "Esta chamada é para usuários"),
-                suggestion=_USER_TOKEN,
-            )
+            raise users_alone()
 
 
 _USER_TOKEN = Text(
@@ -83,6 +80,14 @@ _EITHER_TOKEN = Text(
     "Send the user's WUZAPI token as `token`, or the administrator's as `authorization`, in the metadata",
     "Envie nos metadados o token WUZAPI do usuário como `token` ou o do administrador como `authorization`",
 )
+
+
+def users_alone() -> PermissionDenied:
+    """The refusal of the administrator where a user is needed."""
+    return PermissionDenied(
+        Text("This call is for users, not for the administrator", "Esta chamada é para usuários"),
+        suggestion=_USER_TOKEN,
+    )
 
 
 def _token_missing(access: Access) -> InvalidToken:

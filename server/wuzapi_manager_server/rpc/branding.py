@@ -12,6 +12,7 @@ from wuzapi_manager_server.domain.branding_rules import SUMMARY
 from wuzapi_manager_server.errors import InvalidInput, Text, Violation
 from wuzapi_manager_server.rpc.call import current
 from wuzapi_manager_server.rpc.convert_common import timestamp_to
+from wuzapi_manager_server.rpc.pages import cut
 from wuzapi_manager_server.rpc.requests import Problems, binding, required
 from wuzapi_manager_server.rpc.wire import field as wire_field
 from wuzapi_manager_server.rpc.wire import serialized
@@ -67,16 +68,10 @@ class BrandingServicer(branding_pb2_grpc.BrandingServiceServicer):
         place = problems.attempt(lambda: self._tokens.take(request.page_token, bound), ())
         problems.settle()
         before = place[0] if place and isinstance(place[0], int) else None
-        response = pb.ListBrandingRevisionsResponse()
-        total = 0
-        for branding in self._brandings.store.page(before, size + 1):
-            message = branding_to(branding)
-            total += message.ByteSize()
-            if response.revisions and (len(response.revisions) == size or total > self._page_bytes):
-                response.next_page_token = self._tokens.give((response.revisions[-1].revision,), bound)
-                break
-            response.revisions.append(message)
-        return response
+        found = map(branding_to, self._brandings.store.page(before, size + 1))
+        revisions, more = cut(found, size, self._page_bytes)
+        token = self._tokens.give((revisions[-1].revision,), bound) if more else ""
+        return pb.ListBrandingRevisionsResponse(revisions=revisions, next_page_token=token)
 
     async def RollbackBranding(
         self, request: pb.RollbackBrandingRequest, context: Context

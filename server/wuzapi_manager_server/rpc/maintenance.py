@@ -19,6 +19,7 @@ from wuzapi_manager_server.rpc.convert_common import choice_from, duration_to, t
 from wuzapi_manager_server.rpc.maintenance_audit import audit_events
 from wuzapi_manager_server.rpc.maintenance_backups import BackupCalls
 from wuzapi_manager_server.rpc.maintenance_upkeep import UpkeepCalls
+from wuzapi_manager_server.rpc.pages import cut
 from wuzapi_manager_server.rpc.requests import Problems, binding, required
 from wuzapi_manager_server.services.maintenance import Maintenance
 from wuzapi_manager_server.services.page_tokens import PageTokens, page_size
@@ -132,16 +133,10 @@ class MaintenanceServicer(maintenance_pb2_grpc.MaintenanceServiceServicer):
             problems.violations.append(Violation("prefix", text))
         problems.settle()
         after = str(place[0]) if place else ""
-        response = pb.ListMetadataResponse()
-        total = 0
-        for found in self._maintenance.page(request.prefix, after, size + 1):
-            message = _entry_to(found)
-            total += message.ByteSize()
-            if response.entries and (len(response.entries) == size or total > self._page_bytes):
-                response.next_page_token = self._tokens.give((response.entries[-1].key,), bound)
-                break
-            response.entries.append(message)
-        return response
+        found = map(_entry_to, self._maintenance.page(request.prefix, after, size + 1))
+        entries, more = cut(found, size, self._page_bytes)
+        token = self._tokens.give((entries[-1].key,), bound) if more else ""
+        return pb.ListMetadataResponse(entries=entries, next_page_token=token)
 
     async def DeleteMetadata(self, request: pb.DeleteMetadataRequest, context: Context) -> pb.DeleteMetadataResponse:
         """See the proto."""

@@ -10,6 +10,7 @@ from wuzapi_manager_server.domain.audit import ActorKind, AuditEvent
 from wuzapi_manager_server.errors import InvalidInput, Text, Violation
 from wuzapi_manager_server.rpc.call import current
 from wuzapi_manager_server.rpc.convert_common import timestamp_to
+from wuzapi_manager_server.rpc.pages import cut
 from wuzapi_manager_server.rpc.requests import Problems, binding
 from wuzapi_manager_server.services.maintenance import Maintenance
 from wuzapi_manager_server.services.page_tokens import PageTokens, page_size
@@ -30,16 +31,10 @@ async def audit_events(
     place = problems.attempt(lambda: tokens.take(request.page_token, bound), ())
     problems.settle()
     before = place[0] if place and isinstance(place[0], int) else None
-    response = pb.ListAuditEventsResponse()
-    total = 0
-    for event in await maintenance.audit_page(wanted, before, size + 1):
-        message = _event_to(event)
-        total += message.ByteSize()
-        if response.events and (len(response.events) == size or total > page_bytes):
-            response.next_page_token = tokens.give((response.events[-1].id,), bound)
-            break
-        response.events.append(message)
-    return response
+    found = map(_event_to, await maintenance.audit_page(wanted, before, size + 1))
+    events, more = cut(found, size, page_bytes)
+    token = tokens.give((events[-1].id,), bound) if more else ""
+    return pb.ListAuditEventsResponse(events=events, next_page_token=token)
 
 
 def _filter_from(request: pb.ListAuditEventsRequest) -> AuditFilter:

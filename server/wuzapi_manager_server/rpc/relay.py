@@ -15,7 +15,8 @@ from wuzapi_manager.v1 import relay_pb2 as pb
 from wuzapi_manager_server.domain.caller import Caller, User
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.qr_picture import drawn
-from wuzapi_manager_server.errors import Code, PermissionDenied, Text, WuzapiError
+from wuzapi_manager_server.errors import Code, Text, WuzapiError
+from wuzapi_manager_server.rpc.access import users_alone
 from wuzapi_manager_server.rpc.call import current
 from wuzapi_manager_server.rpc.relay_admin import RelayAdmin
 from wuzapi_manager_server.rpc.relay_answers import lowered, object_of, session_of, timestamp_of
@@ -185,13 +186,7 @@ def user_of_call() -> User:
     """The caller, where it is a user; the table of access lets no other through."""
     caller: Caller = current().caller
     if not isinstance(caller, User):
-        raise PermissionDenied(
-            Text("This call is for users, not for the administrator", "Esta chamada é para usuários"),
-            suggestion=Text(
-                "Send the user's WUZAPI token as `token` in the metadata",
-                "Envie o token WUZAPI do usuário como `token` nos metadados",
-            ),
-        )
+        raise users_alone()
     return caller
 
 

@@ -161,14 +161,6 @@ class Database:
             return False
         return disk.f_bavail * disk.f_frsize >= MIN_FREE_BYTES
 
-    def check(self) -> tuple[str, ...]:
-        """What a full integrity check finds, at most 100 sentences; none when all is well. A long read."""
-        found = [str(row[0]) for row in self.rows("PRAGMA integrity_check(100)")]
-        problems = [] if found == ["ok"] else found
-        for table, row, parent, _ in self.rows("PRAGMA foreign_key_check"):
-            problems.append(f"row {row} of {table} refers to a missing row of {parent}")
-        return tuple(problems[:100])
-
     async def close(self) -> None:
         """Commits what was accepted and closes the file. Reads must have ended."""
         await self._writer.close()

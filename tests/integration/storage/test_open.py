@@ -14,6 +14,7 @@ import pytest
 
 from wuzapi_manager_server.errors import Code, DatabaseError
 from wuzapi_manager_server.storage.database import SQLITE_VERSION, Database, refuse_wal_bug
+from wuzapi_manager_server.storage.integrity import problems_of
 from wuzapi_manager_server.storage.migrations import APPLICATION_ID, STEPS
 from wuzapi_manager_server.storage.pragmas import Pragmas
 
@@ -61,7 +62,7 @@ async def test_a_new_file_is_marked_and_migrated(path: Path) -> None:
         database = Database.open(path)
         assert database.rows("PRAGMA application_id") == [(APPLICATION_ID,)]
         assert database.schema_version == len(STEPS)
-        assert database.check() == ()
+        assert problems_of(database.path, full=True) == ()
         await database.close()
 
 
@@ -210,7 +211,9 @@ async def test_check_tells_of_rows_that_refer_to_nothing(path: Path) -> None:
     """The full check names a row whose parent is missing, which SQLite lets in while foreign keys are off."""
     database = Database.open(path, Pragmas(foreign_keys=False))
     await database.write(lambda: database.changed("INSERT INTO connection_assignments VALUES (7, x'00', 'secret', 0)"))
-    assert database.check() == ("row None of connection_assignments refers to a missing row of database_connections",)
+    assert problems_of(database.path, full=True) == (
+        "row None of connection_assignments refers to a missing row of database_connections",
+    )
     await database.close()
 
 

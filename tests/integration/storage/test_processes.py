@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from wuzapi_manager_server.storage.database import Database
+from wuzapi_manager_server.storage.integrity import problems_of
 
 CHILD = Path(__file__).with_name("writing_child.py")
 
@@ -48,7 +49,7 @@ async def test_killed_twenty_times_no_answered_write_is_lost(path: Path) -> None
         assert errors == ""
     database = Database.open(path)
     stored = {key for (key,) in database.rows("SELECT key FROM system_metadata")}
-    assert database.check() == ()
+    assert problems_of(database.path, full=True) == ()
     await database.close()
     assert len(answered) > 1_000
     assert answered <= stored
@@ -66,7 +67,7 @@ async def test_two_processes_that_write_at_once_never_meet_a_lock(path: Path, jo
     answered = {line for output, _ in results for line in output.split()}
     database = Database.open(path)
     stored = {key for (key,) in database.rows("SELECT key FROM system_metadata")}
-    assert database.check() == ()
+    assert problems_of(database.path, full=True) == ()
     await database.close()
     assert stored == answered
     assert len(stored) == 2 * 32 * limit
