@@ -10,8 +10,8 @@ from wuzapi_manager_server.domain.connection import Connection
 from wuzapi_manager_server.domain.filter import And, Comparison, Filter, Not, Op, Or
 from wuzapi_manager_server.domain.mapping import FieldMapping
 from wuzapi_manager_server.domain.row_scope import RowScope, link_is_secret
-from wuzapi_manager_server.domain.table import Cell, Column, ColumnType, Json, Row, Table
-from wuzapi_manager_server.domain.values import TO_JSON, Refused, checked_text, to_cell, to_json
+from wuzapi_manager_server.domain.table import Cell, Column, ColumnType, Json, Table
+from wuzapi_manager_server.domain.values import Refused, checked_text, to_cell, to_json
 from wuzapi_manager_server.errors import InvalidInput, QueryFailed, Text, Violation
 
 MAX_SEARCH = 1_000
@@ -174,23 +174,17 @@ class Fields:
             raise InvalidInput([OWNERLESS])
         return cells
 
-    def values(self, row: Row, fields: Iterable[Field]) -> dict[str, Json]:
-        """The values of a row with all columns, by field."""
-        cells = row.cells
-        places = self._places if fields is self.all else self._places_of(fields)
-        # This runs for each cell of everything that is read, so `to_json` is spelled out.
-        return {
-            name: cells[place] if (convert := TO_JSON.get(type(cells[place]))) is None else convert(cells[place])  # type: ignore[misc]  # what needs no conversion is JSON
-            for name, place in places
-        }
+    def places(self, fields: Sequence[Field]) -> Sequence[int]:
+        """Where the cells of these fields stand in a full row."""
+        return self._places if fields is self.all else self._places_of(fields)
 
     @cached_property
-    def _places(self) -> tuple[tuple[str, int], ...]:
+    def _places(self) -> tuple[int, ...]:
         return self._places_of(self.all)
 
-    def _places_of(self, fields: Iterable[Field]) -> tuple[tuple[str, int], ...]:
+    def _places_of(self, fields: Iterable[Field]) -> tuple[int, ...]:
         index = self.table.index
-        return tuple([(field.name, index[field.column.name]) for field in fields])
+        return tuple([index[field.column.name] for field in fields])
 
     def _checked(self, field: Field, value: Json) -> Cell:
         mapping = field.mapping

@@ -39,7 +39,7 @@ def load_key(data: bytes) -> Key | None:
 def record_id(key: Key, table: Table) -> str:
     """The id of the row of that key; empty where the table has no primary key."""
     if len(key) == 1:
-        part, integer = key[0], _is_integer_key(table)
+        part, integer = key[0], is_integer_key(table)
         if type(part) is int and integer:
             return str(part)
         if type(part) is str and not integer and part and not part.startswith(_CODED) and len(part) <= MAX_RECORD_ID:
@@ -52,7 +52,7 @@ def key_of(identifier: str, table: Table) -> Key | None:
     if not identifier.startswith(_CODED):
         if len(table.primary_key) != 1 or not identifier:
             return None
-        if not _is_integer_key(table):
+        if not is_integer_key(table):
             return (identifier,) if len(identifier) <= MAX_RECORD_ID else None
         whole = identifier.isascii() and identifier.removeprefix("-").isdigit() and len(identifier) <= 20  # noqa: PLR2004 - 64 bits
         return (int(identifier),) if whole and str(int(identifier)) == identifier else None
@@ -66,7 +66,8 @@ def key_of(identifier: str, table: Table) -> Key | None:
     )
 
 
-def _is_integer_key(table: Table) -> bool:
+def is_integer_key(table: Table) -> bool:
+    """Whether the first column of the primary key holds whole numbers."""
     column = table.column(table.primary_key[0])
     return column is not None and column.type is ColumnType.INTEGER
 

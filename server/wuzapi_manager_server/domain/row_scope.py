@@ -7,6 +7,7 @@
 - Where the link value is the token, the link column is a credential and never leaves, not even to the administrator.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wuzapi_manager_server.domain.caller import Admin, Caller, User
@@ -44,15 +45,16 @@ class RowScope:
         """Whether a row with all columns is within the scope: what every source has assured, looked at once more."""
         return self.owner is None or is_owners(row.cells[table.index[self.owner.column]], self.owner)
 
-    def insist(self, row: Row, table: Table) -> Row:
-        """The row; SystemFailure where a source let one through that is not within the scope."""
-        if not self.admits(row, table):
+    def insist(self, rows: Iterable[Row], table: Table) -> None:
+        """SystemFailure where a source let a row through that is not within the scope."""
+        if self.owner is not None and not all(self.admits(row, table) for row in rows):
             raise SystemFailure(Text("A source gave a row outside the scope", "Uma fonte retornou uma linha indevida"))
-        return row
 
 
 def is_owners(cell: Cell, owner: Owner) -> bool:
     """Whether a cell of the link column says that the row is the owner's: its text is the owner's, byte by byte."""
+    if type(cell) is str:  # what most of them are
+        return cell == owner.value
     if isinstance(cell, bytes):
         return cell == owner.value.encode()
     text = to_json(int(cell) if isinstance(cell, bool) else cell)

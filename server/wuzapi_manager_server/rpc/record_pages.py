@@ -1,20 +1,16 @@
 """Pages of records: cut at their size and at the bytes that an answer may hold."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from enum import Enum
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-import orjson
-
-from wuzapi_manager.v1 import record_pb2 as pb
 from wuzapi_manager_server.domain.table import Key
 from wuzapi_manager_server.errors import Code, QueryFailed, Text
-from wuzapi_manager_server.rpc.convert_records import record_to
-from wuzapi_manager_server.services.records import Found, Record
+from wuzapi_manager_server.rpc.record_parts import JsonParts, StructParts
+from wuzapi_manager_server.services.records import Shown
 
-Part = TypeVar("Part")
-_OVERHEAD = 6  # what a part costs in its list: a tag and a length, or a comma
+_OVERHEAD = 16  # what an answer costs beside its records: a tag, a length, two brackets
 
 
 class RecordFormat(Enum):
@@ -24,49 +20,61 @@ class RecordFormat(Enum):
     JSON = "JSON"
 
 
-class Page(NamedTuple):
-    """The records of a page in one of the two formats, and the place behind them; () when nothing follows."""
+_PARTS: Mapping[RecordFormat, JsonParts | StructParts] = {
+    RecordFormat.STRUCT: StructParts(),
+    RecordFormat.JSON: JsonParts(),
+}
 
-    records: list[pb.Record]
-    records_json: bytes
+
+class Page(NamedTuple):
+    """The records of a page as fields of the answer, and the place behind them; () when nothing follows."""
+
+    data: bytes
     following: Key
 
 
-async def page_of(found: AsyncGenerator[Found], size: int, kind: RecordFormat, most_bytes: int) -> Page:
+async def page_of(found: AsyncGenerator[Shown], size: int, kind: RecordFormat, most_bytes: int) -> Page:
     """The first `size` records, or fewer where `most_bytes` are full. QueryFailed where not even one fits.
 
     `found` should give one record more than the size, which tells whether others follow.
     """
-    if kind is RecordFormat.JSON:
-        lines, following = await _fill(found, size, most_bytes, _json_line, len)
-        return Page([], b"[" + b",".join(lines) + b"]", following)
-    messages, following = await _fill(found, size, most_bytes, record_to, pb.Record.ByteSize)
-    return Page(messages, b"", following)
-
-
-async def _fill(
-    found: AsyncGenerator[Found],
-    size: int,
-    most_bytes: int,
-    convert: Callable[[Record], Part],
-    size_of: Callable[[Part], int],
-) -> tuple[list[Part], Key]:
-    parts: list[Part] = []
-    total = 0
+    parts = _PARTS[kind]
+    bodies: list[bytes] = []
+    left, room = size, most_bytes - _OVERHEAD
     place: Key = ()
     async with aclosing(found):
-        async for record, behind in found:
-            if len(parts) == size:
-                return parts, place
-            part = convert(record)
-            total += size_of(part) + _OVERHEAD
-            if total > most_bytes:
-                if parts:
-                    return parts, place
-                raise too_large(record.id)
-            parts.append(part)
-            place = behind
-    return parts, ()
+        async for shown in found:
+            if not left:
+                break
+            wanted = shown.first(left)
+            body = parts.together(wanted)
+            if len(body) + 1 > room:
+                fitting = _fitting(parts.each(wanted), room)
+                if not fitting and not bodies:
+                    raise too_large(wanted.ids[0])
+                bodies += [parts.join(fitting)] if fitting else []
+                place = wanted.places[len(fitting) - 1] if fitting else place
+                break
+            bodies.append(body)
+            place = wanted.places[-1]
+            room -= len(body) + 1
+            left -= len(wanted.ids)
+            if wanted is not shown:
+                break
+        else:
+            place = ()
+    return Page(parts.answer(parts.join(bodies)), place)
+
+
+def _fitting(parts: Sequence[bytes], room: int) -> list[bytes]:
+    """The first parts, as many as there is room for."""
+    fitting = []
+    for part in parts:
+        room -= len(part) + 1
+        if room < 0:
+            break
+        fitting.append(part)
+    return fitting
 
 
 def too_large(record_id: str) -> QueryFailed:
@@ -77,7 +85,3 @@ def too_large(record_id: str) -> QueryFailed:
         suggestion=Text("Ask for fewer fields, or export it", "Peça menos campos ou exporte os registros"),
         metadata={"record_id": record_id[:200]},
     )
-
-
-def _json_line(record: Record) -> bytes:
-    return orjson.dumps({"id": record.id, "fields": record.fields, "etag": record.etag})

@@ -10,10 +10,14 @@ from wuzapi_manager_server.domain.fields import Field, Fields
 from wuzapi_manager_server.errors import InvalidInput, Violation
 from wuzapi_manager_server.rpc.call import current
 from wuzapi_manager_server.rpc.convert_common import field_to
+from wuzapi_manager_server.rpc.convert_connections import user_view_to
 from wuzapi_manager_server.rpc.convert_records import filter_from
 from wuzapi_manager_server.rpc.requests import Problems, missing
 from wuzapi_manager_server.services.records import OpenTable, Records
 from wuzapi_manager_server.sources.base import Where
+
+_MOST_HEADS = 16
+"""Choices of fields of one table whose heads are kept."""
 
 
 class Scoped(Protocol):
@@ -36,6 +40,7 @@ class RecordTables:
     def __init__(self, records: Records) -> None:
         self._records = records
         self._columns: WeakKeyDictionary[Fields, dict[str, Column]] = WeakKeyDictionary()
+        self._heads: WeakKeyDictionary[Fields, dict[tuple[str, ...], bytes]] = WeakKeyDictionary()
 
     async def open(self, request: Scoped, problems: Problems | None = None) -> OpenTable:
         """The table that a request names, in the scope of the current call's caller.
@@ -54,6 +59,21 @@ class RecordTables:
             if field.name not in kept:
                 kept[field.name] = field_to(field)
         return [kept[field.name] for field in fields]
+
+    def head(self, table: OpenTable, fields: Sequence[Field]) -> bytes:
+        """What stands beside the records of a list, serialized: their columns and the connection."""
+        heads = self._heads.setdefault(table.fields, {})
+        names = tuple(field.name for field in fields)
+        found = heads.get(names)
+        if found is None:
+            columns = self.columns(table, fields)
+            found = pb.ListRecordsResponse(
+                columns=columns, connection=user_view_to(table.connection)
+            ).SerializeToString()
+            if len(heads) >= _MOST_HEADS:
+                heads.clear()
+            heads[names] = found
+        return found
 
 
 def where_of(

@@ -10,7 +10,6 @@ from wuzapi_manager.v1 import record_pb2_grpc
 from wuzapi_manager_server.errors import Text, Violation
 from wuzapi_manager_server.rpc.call import current
 from wuzapi_manager_server.rpc.convert_common import choice_from, dict_from
-from wuzapi_manager_server.rpc.convert_connections import user_view_to
 from wuzapi_manager_server.rpc.convert_records import (
     capabilities_to,
     check_batch,
@@ -65,18 +64,15 @@ class RecordServicer(record_pb2_grpc.RecordServiceServicer):
         place = problems.attempt(lambda: self._tokens.take(request.page_token, bound), ())
         kind = choice_from(request.format, pb.RecordFormat.DESCRIPTOR, RecordFormat, "format", problems.violations)
         problems.settle()
-        response = pb.ListRecordsResponse(
-            columns=self._tables.columns(table, fields), connection=user_view_to(table.connection)
-        )
+        head = self._tables.head(table, fields)
         found = table.find(where=where, order=order, fields=fields, after=place, limit=size + 1, deadline=call.deadline)
-        page = await page_of(found, size, kind or RecordFormat.STRUCT, self._page_bytes - response.ByteSize())
-        response.records.extend(page.records)
-        response.records_json = page.records_json
+        page = await page_of(found, size, kind or RecordFormat.STRUCT, self._page_bytes - len(head))
+        response = pb.ListRecordsResponse()
         if page.following:
             response.next_page_token = self._tokens.give(page.following, bound)
         if request.count_total:
             response.total_size = await table.count(where, call.deadline)
-        return response
+        return serialized(pb.ListRecordsResponse, b"".join((head, page.data, response.SerializeToString())))
 
     async def GetRecord(self, request: pb.GetRecordRequest, context: Context) -> pb.GetRecordResponse:
         """See the proto."""

@@ -1,7 +1,9 @@
 """Record ids of a table: plain where the key is plain, sealed where the key holds a credential."""
 
+from collections.abc import Sequence
+
 from wuzapi_manager_server.domain.connection import Connection
-from wuzapi_manager_server.domain.keys import MAX_CODED_ID, dump_key, key_of, load_key, record_id
+from wuzapi_manager_server.domain.keys import MAX_CODED_ID, dump_key, is_integer_key, key_of, load_key, record_id
 from wuzapi_manager_server.domain.row_scope import link_is_secret
 from wuzapi_manager_server.domain.table import Key, Table
 from wuzapi_manager_server.errors import QueryFailed, Text, record_not_found
@@ -15,6 +17,7 @@ class RecordIds:
         self._box = box
         self._table = table
         self._sealed = link_is_secret(connection) and connection.user_link_field in table.primary_key
+        self._plain = len(table.primary_key) == 1 and is_integer_key(table) and not self._sealed
         self._context = str(connection.id).encode()
 
     def give(self, key: Key) -> str:
@@ -22,6 +25,12 @@ class RecordIds:
         if self._sealed:
             return self._box.seal("record id", dump_key(key), self._context)
         return record_id(key, self._table)
+
+    def many(self, keys: Sequence[Key]) -> list[str]:
+        """The ids of rows, as `give` gives them."""
+        if self._plain and {type(key[0]) for key in keys} == {int}:
+            return [str(key[0]) for key in keys]
+        return [self.give(key) for key in keys]
 
     def take(self, identifier: str) -> Key:
         """The key of an id. NotFound for an id that no row can have; QueryFailed where rows have none."""

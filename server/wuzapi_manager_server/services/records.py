@@ -6,10 +6,13 @@ the row scope and is the only way from here to a source. Nothing below it can be
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
+import orjson
+
 from wuzapi_manager_server.domain.caller import Caller, User
+from wuzapi_manager_server.domain.columns import Written, columns_of, json_values, objects_of, written
 from wuzapi_manager_server.domain.connection import Connection
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.fields import OWNERLESS, Field, Fields, Order
@@ -45,11 +48,21 @@ class Record(NamedTuple):
     etag: str
 
 
-class Found(NamedTuple):
-    """A record, and the place in the list behind it."""
+class Shown(NamedTuple):
+    """Records of a list: for each an id, an etag and the place behind it, and the columns of the fields `names`."""
 
-    record: Record
-    place: Key
+    ids: Sequence[str]
+    etags: Sequence[str]
+    places: Sequence[Key]
+    names: Sequence[str]
+    columns: Sequence[Sequence[Written]]
+
+    def first(self, count: int) -> "Shown":
+        """The first of them."""
+        if count >= len(self.ids):
+            return self
+        columns = [column[:count] for column in self.columns]
+        return Shown(self.ids[:count], self.etags[:count], self.places[:count], self.names, columns)
 
 
 class Edit(NamedTuple):
@@ -173,21 +186,33 @@ class OpenTable:
         after: Key,
         limit: int,
         deadline: Deadline,
-    ) -> AsyncGenerator[Found]:
-        """At most `limit` records behind the place `after`."""
+    ) -> AsyncGenerator[Shown]:
+        """At most `limit` records behind the place `after`, some hundred at once."""
         sorts = tuple(Sort(*each) for each in order)
         by_key = bool(self.table.primary_key)
-        passed = _offset(after)
+        passed = 0 if by_key else _offset(after)
         while limit > 0:
             asked = min(limit, _FETCHED_AT_ONCE)
-            query = Query(self.scope.owner, where, sorts, limit=asked, table=self.table)
-            query = replace(query, after=after) if by_key else replace(query, offset=passed)
+            query = Query(
+                self.scope.owner,
+                where,
+                sorts,
+                after=after if by_key else (),
+                offset=passed,
+                limit=asked,
+                table=self.table,
+            )
             rows = await self.source.fetch(query, deadline)
-            for row in rows:
-                passed += 1
-                after = row.cursor if by_key else (passed,)
-                yield Found(self.record(row, fields), after)
-            limit = limit - asked if len(rows) == asked else 0
+            if rows:
+                places = [row.cursor for row in rows] if by_key else [(passed + at,) for at in range(1, len(rows) + 1)]
+                yield self._shown(rows, places, fields)
+            if len(rows) < asked:
+                return
+            limit -= asked
+            if by_key:
+                after = rows[-1].cursor
+            else:
+                passed += asked
 
     async def count(self, where: Where | None, deadline: Deadline) -> int:
         """How many records match."""
@@ -276,28 +301,45 @@ class OpenTable:
 
     async def stream(
         self, where: Where | None, fields: Sequence[Field], after: Key, deadline: Callable[[], Deadline]
-    ) -> AsyncGenerator[list[tuple[dict[str, Json], Key]]]:
-        """The values of all records that match, with the place behind each, in lists of some hundred."""
+    ) -> AsyncGenerator[tuple[list[dict[str, Written]], Sequence[Key]]]:
+        """The values of all records that match, and the place behind each, in lists of some hundred."""
         async with aclosing(
             self.source.stream(Query(self.scope.owner, where, after=after, table=self.table), deadline)
         ) as lists:
             async for rows in lists:
-                yield [(self.fields.values(self.scope.insist(row, self.table), fields), row.cursor) for row in rows]
+                self.scope.insist(rows, self.table)
+                columns = columns_of(rows)
+                chosen = [written(columns[place]) for place in self.fields.places(fields)]
+                names = [field.name for field in fields]
+                yield objects_of(names, chosen, len(rows)), [row.cursor for row in rows]
+
+    def _shown(self, rows: Sequence[Row], places: Sequence[Key], fields: Sequence[Field]) -> Shown:
+        """Rows with all columns, one at least, as the caller sees them."""
+        self.scope.insist(rows, self.table)
+        columns = [written(column) for column in columns_of(rows)]
+        return Shown(
+            self.ids.many([row.key for row in rows]),
+            self._etags(columns),
+            places,
+            [field.name for field in fields],
+            [columns[place] for place in self.fields.places(fields)],
+        )
 
     def record(self, row: Row, fields: Sequence[Field]) -> Record:
         """A row with all columns as the caller sees it."""
-        self.scope.insist(row, self.table)
-        return Record(self.ids.give(row.key), self.fields.values(row, fields), self.etag(row))
+        shown = self._shown([row], [()], fields)
+        values = (json_values(column)[0] for column in shown.columns)
+        return Record(shown.ids[0], dict(zip(shown.names, values, strict=True)), shown.etags[0])
 
-    def etag(self, row: Row) -> str:
-        """Changes whenever any cell of the row does; keyed, so that it tells nothing of cells that are not shown."""
-        return self.box.fast_digest("record etag", repr(row.cells).encode("utf-8", "surrogatepass"))
+    def _etags(self, columns: Sequence[Sequence[Written]]) -> list[str]:
+        """Change whenever any cell of the row does; keyed, so that they tell nothing of cells that are not shown."""
+        return self.box.fast_digests("record etag", (_spelled(cells) for cells in zip(*columns, strict=True)))
 
     def guard(self, etag: str) -> Guard | None:
         """Refuses a row whose etag is another; None without an etag."""
 
         def insist(row: Row) -> None:
-            current = self.etag(row)
+            (current,) = self._etags([written(column) for column in columns_of([row])])
             if current != etag:
                 raise etag_mismatch(current)
 
@@ -333,6 +375,13 @@ class OpenTable:
 
     def _results(self, outcomes: Sequence[Outcome]) -> list[Result]:
         return [Result(None if row is None else self.record(row, self.fields.all), error) for row, error in outcomes]
+
+
+def _spelled(cells: Sequence[Written]) -> bytes:
+    try:
+        return orjson.dumps(cells)
+    except TypeError:  # a text that is no Unicode
+        return repr(cells).encode("utf-8", "surrogatepass")
 
 
 def _offset(after: Key) -> int:

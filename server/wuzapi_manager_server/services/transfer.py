@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import orjson
 
+from wuzapi_manager_server.domain.columns import Written, json_values
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.fields import Field
-from wuzapi_manager_server.domain.table import Cell, Json, Key
+from wuzapi_manager_server.domain.table import Cell, Key
 from wuzapi_manager_server.domain.values import to_text
 from wuzapi_manager_server.errors import AlreadyExists, InvalidInput, QueryFailed, ServiceError, Violation
 from wuzapi_manager_server.services.file_lines import Csv, JsonLines, Line, Reader
@@ -58,7 +59,7 @@ class Report(NamedTuple):
 
 
 async def exported(
-    lists: AsyncGenerator[list[tuple[dict[str, Json], Key]]],
+    lists: AsyncGenerator[tuple[Sequence[Mapping[str, Written]], Sequence[Key]]],
     fields: Sequence[Field],
     kind: FileFormat,
     *,
@@ -74,8 +75,8 @@ async def exported(
         for piece in pieces:
             yield Chunk(piece, (), 0)
         buffer += rest
-    async for rows in lists:
-        for values, behind in rows:
+    async for rows, places in lists:
+        for values, behind in zip(rows, places, strict=True):
             line = encode(values)
             if buffer and len(buffer) + len(line) > CHUNK:
                 yield Chunk(bytes(buffer), place, count)
@@ -95,12 +96,15 @@ def _pieces(line: bytes) -> list[bytes]:
     return [line[at : at + CHUNK] for at in range(0, len(line), CHUNK)]
 
 
-def _json_line(values: Mapping[str, Json]) -> bytes:
-    return orjson.dumps(values, option=orjson.OPT_APPEND_NEWLINE)
+_JSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
 
 
-def _csv_line(fields: Sequence[Field], values: Mapping[str, Json]) -> bytes:
-    cells = ((values[field.name], field.column) for field in fields)
+def _json_line(values: Mapping[str, Written]) -> bytes:
+    return orjson.dumps(values, option=_JSON_OPTIONS)
+
+
+def _csv_line(fields: Sequence[Field], values: Mapping[str, Written]) -> bytes:
+    cells = ((json_values([values[field.name]])[0], field.column) for field in fields)
     return _csv_cells([None if value is None else to_text(value, column) for value, column in cells])
 
 

@@ -83,12 +83,13 @@ def test_a_row_is_admitted_by_its_exact_text(cell: Cell, value: str, admitted: b
     row = Row((1,), (1,), (1, cell))
     scope = RowScope(Owner("owner", value), must_stamp=True)
     assert scope.admits(row, place) is admitted
+    own = Row((0,), (0,), (0, value))
     if admitted:
-        assert scope.insist(row, place) is row
+        scope.insist([own, row], place)
     else:
         with pytest.raises(SystemFailure):
-            scope.insist(row, place)
-    assert RowScope(None, must_stamp=True).insist(row, place) is row
+            scope.insist([own, row], place)
+    RowScope(None, must_stamp=True).insist([own, row], place)
 
 
 def test_a_link_column_of_tokens_is_secret() -> None:

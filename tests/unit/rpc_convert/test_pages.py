@@ -9,56 +9,72 @@ from wuzapi_manager.v1 import record_pb2 as pb
 from wuzapi_manager_server.errors import Code, QueryFailed
 from wuzapi_manager_server.rpc.convert_records import record_to
 from wuzapi_manager_server.rpc.record_pages import Page, RecordFormat, page_of
-from wuzapi_manager_server.services.records import Found, Record
+from wuzapi_manager_server.services.records import Record, Shown
 
 
 class Finding:
-    """Records of a size, as a source finds them; knows how many were asked for and whether it was closed."""
+    """Records of a size, as a source finds them, `step` at once; knows how many were read and whether it was closed."""
 
-    def __init__(self, count: int, size: int = 1) -> None:
+    def __init__(self, count: int, size: int = 1, step: int = 1) -> None:
         self.records = [Record(str(at), {"a": "x" * size, "b": None}, f"e{at}") for at in range(1, count + 1)]
+        self.step = step
         self.given = 0
         self.closed = False
 
-    async def __call__(self) -> AsyncGenerator[Found]:
+    async def __call__(self) -> AsyncGenerator[Shown]:
         try:
-            for record in self.records:
-                self.given += 1
-                yield Found(record, (self.given,))
+            for start in range(0, len(self.records), self.step):
+                some = self.records[start : start + self.step]
+                self.given += len(some)
+                yield Shown(
+                    [record.id for record in some],
+                    [record.etag for record in some],
+                    [(int(record.id),) for record in some],
+                    ["a", "b"],
+                    [[record.fields[name] for record in some] for name in ("a", "b")],
+                )
         finally:
             self.closed = True
 
 
+def answer(page: Page) -> pb.ListRecordsResponse:
+    return pb.ListRecordsResponse.FromString(page.data)
+
+
 def ids(page: Page) -> list[str]:
-    if page.records_json:
-        return [record["id"] for record in orjson.loads(page.records_json)]
-    return [record.id for record in page.records]
+    found = answer(page)
+    if found.records_json:
+        return [record["id"] for record in orjson.loads(found.records_json)]
+    return [record.id for record in found.records]
 
 
+@pytest.mark.parametrize("step", [1, 2, 100])
 @pytest.mark.parametrize("kind", RecordFormat)
 @pytest.mark.parametrize(
     ("there", "size", "following"), [(0, 3, ()), (2, 3, ()), (3, 3, ()), (4, 3, (3,)), (9, 1, (1,))]
 )
-async def test_a_page_ends_at_its_size(kind: RecordFormat, there: int, size: int, following: tuple[int, ...]) -> None:
-    """At most so many records, and the place behind them where others follow; no more is read than tells that."""
-    found = Finding(there)
+async def test_a_page_ends_at_its_size(
+    kind: RecordFormat, there: int, size: int, following: tuple[int, ...], step: int
+) -> None:
+    """At most so many records, and the place behind them where others follow; no list more is read than tells that."""
+    found = Finding(there, step=step)
     page = await page_of(found(), size, kind, 1_000_000)
     assert ids(page) == [record.id for record in found.records[:size]]
     assert page.following == following
-    assert found.given == min(there, size + 1)
+    assert found.given <= size + step
     assert found.closed
 
 
+@pytest.mark.parametrize("step", [1, 2, 10])
 @pytest.mark.parametrize("kind", RecordFormat)
-async def test_a_page_ends_at_the_bytes_of_an_answer(kind: RecordFormat) -> None:
+async def test_a_page_ends_at_the_bytes_of_an_answer(kind: RecordFormat, step: int) -> None:
     """Fewer records come where an answer holds no more, and the place behind them continues."""
-    found = Finding(10, 1_000)
+    found = Finding(10, 1_000, step)
     page = await page_of(found(), 10, kind, 3_500)
     assert ids(page) == ["1", "2", "3"]
     assert page.following == (3,)
     assert found.closed
-    answer = pb.ListRecordsResponse(records=page.records, records_json=page.records_json)
-    assert answer.ByteSize() <= 3_500 + 10
+    assert len(page.data) <= 3_500
 
 
 @pytest.mark.parametrize("kind", RecordFormat)
@@ -76,13 +92,14 @@ async def test_a_record_that_no_answer_holds_is_told(kind: RecordFormat) -> None
 async def test_both_formats_say_the_same() -> None:
     """The JSON array holds the id, fields and etag of each record; the messages hold the same."""
     found = Finding(2)
-    page = await page_of(found(), 5, RecordFormat.JSON, 10_000)
-    assert page.records == []
-    assert orjson.loads(page.records_json) == [
+    told = answer(await page_of(found(), 5, RecordFormat.JSON, 10_000))
+    assert list(told.records) == []
+    assert orjson.loads(told.records_json) == [
         {"id": record.id, "fields": record.fields, "etag": record.etag} for record in found.records
     ]
-    page = await page_of(found(), 5, RecordFormat.STRUCT, 10_000)
-    assert page.records == [record_to(record) for record in found.records]
-    assert page.records_json == b""
+    told = answer(await page_of(found(), 5, RecordFormat.STRUCT, 10_000))
+    assert list(told.records) == [record_to(record) for record in found.records]
+    assert told.records_json == b""
     empty = await page_of(Finding(0)(), 5, RecordFormat.JSON, 10_000)
-    assert empty == Page([], b"[]", ())
+    assert answer(empty).records_json == b"[]"
+    assert empty.following == ()

@@ -50,9 +50,9 @@ ANA = User("u1", "Ana", "", "ana-token")
 Rows = list[tuple[dict[str, Json], Key]]
 
 
-async def lists_of(*lists: Rows) -> AsyncGenerator[Rows]:
+async def lists_of(*lists: Rows) -> AsyncGenerator[tuple[list[dict[str, Json]], list[Key]]]:
     for rows in lists:
-        yield rows
+        yield [values for values, _ in rows], [place for _, place in rows]
 
 
 async def export(fields: Fields, kind: FileFormat, *lists: Rows, resumed: bool = False) -> list[Chunk]:
