@@ -18,7 +18,7 @@
     ├── SendUnknown         UNAVAILABLE          SEND_UNKNOWN
     ├── TimedOut            DEADLINE_EXCEEDED    TIMEOUT_ERROR
     │   └── OutcomeUnknown
-    ├── FileSystemError     FAILED_PRECONDITION, RESOURCE_EXHAUSTED, DATA_LOSS   FILE_SYSTEM_ERROR (backups)
+    ├── FileSystemError     FAILED_PRECONDITION, RESOURCE_EXHAUSTED, DATA_LOSS   FILE_SYSTEM_ERROR (backups, media)
     ├── RateLimited         RESOURCE_EXHAUSTED   RATE_LIMIT_ERROR
     └── SystemFailure       INTERNAL             SYSTEM_ERROR
 
@@ -246,7 +246,7 @@ class OutcomeUnknown(TimedOut):
 
 
 class FileSystemError(ServiceError):
-    """Backups: FAILED_PRECONDITION (folder, permissions, key), RESOURCE_EXHAUSTED (no room), DATA_LOSS (damaged)."""
+    """Backups and media: FAILED_PRECONDITION (folder, key), RESOURCE_EXHAUSTED (no room), DATA_LOSS (damaged)."""
 
     reason = "FILE_SYSTEM_ERROR"
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import grpc
 
@@ -28,6 +28,7 @@ from wuzapi_manager_server.rpc.records import RecordServicer
 from wuzapi_manager_server.rpc.relay import RelayServicer
 from wuzapi_manager_server.rpc.relay_admin import RelayAdmin
 from wuzapi_manager_server.rpc.relay_calls import RelayCalls
+from wuzapi_manager_server.rpc.relay_media import RelayMedia
 from wuzapi_manager_server.rpc.relay_pages import RelayPages
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.services.audit import Audit
@@ -39,6 +40,7 @@ from wuzapi_manager_server.services.callers import Callers
 from wuzapi_manager_server.services.connections import Connections
 from wuzapi_manager_server.services.figures import figures_of
 from wuzapi_manager_server.services.maintenance import Maintenance
+from wuzapi_manager_server.services.media import MediaUploads
 from wuzapi_manager_server.services.once import Once
 from wuzapi_manager_server.services.page_tokens import PageTokens
 from wuzapi_manager_server.services.readiness import Readiness
@@ -67,6 +69,7 @@ from wuzapi_manager_server.storage.database import SQLITE_VERSION, Database
 from wuzapi_manager_server.storage.gauges import DatabaseGauges
 from wuzapi_manager_server.storage.idempotency import KEPT as REQUESTS_KEPT
 from wuzapi_manager_server.storage.idempotency import IdempotencyStore
+from wuzapi_manager_server.storage.media_folder import MediaFolder
 from wuzapi_manager_server.storage.metadata import MetadataStore
 from wuzapi_manager_server.storage.models import now_utc
 from wuzapi_manager_server.storage.pragmas import Pragmas
@@ -151,10 +154,14 @@ def backup_folder(settings: Settings) -> BackupFolder:
     return BackupFolder(settings.backup_dir or settings.sqlite_db_path.absolute().parent / "backups")
 
 
+def media_path(settings: Settings) -> Path:
+    """Where media lies that waits to be sent."""
+    return settings.sqlite_db_path.absolute().parent / "media"
+
+
 @asynccontextmanager
 async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
     """Opens everything that the server needs, and closes it afterwards in the opposite order."""
-    data = settings.sqlite_db_path.absolute().parent
     database = open_database(settings)
     database.metrics = metrics.queries
     pool = ThreadPoolExecutor(settings.work_threads, thread_name_prefix="work")
@@ -162,7 +169,7 @@ async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
     try:
         box = open_secrets(settings, database)
         given = settings.wuzapi_admin_token
-        token, file = load_admin_token(given.get_secret_value() if given else None, data)
+        token, file = load_admin_token(given.get_secret_value() if given else None, database.path.parent)
         logger().info(
             "database open", sqlite=SQLITE_VERSION, schema=database.schema_version, admin_token=str(file or "set")
         )
@@ -181,6 +188,7 @@ async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
         callers = Callers(token, wuzapi, settings.user_cache_ttl)
         relay = Relay(_gateway(settings, token, metrics), callers)
         sends = _sends(settings, database, box, metrics)
+        media = MediaUploads(MediaFolder(media_path(settings)), box)
         sweeper = Sweeper(database, kept, now_utc)
         sweeper.start()
         readiness = Readiness(database.writable)
@@ -190,13 +198,13 @@ async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
             schedule.start()
         shared = _Shared(settings, database, box, store, once, sources, audits, audit, callers, metrics, backups)
         try:
-            async with _measured(database, metrics):
+            async with _at_work(DatabaseGauges(database, metrics.database), media):
                 yield Parts(
                     callers,
                     audit,
                     [
                         *_services(shared),
-                        _relay_service(settings, relay, sends, once, PageTokens(box)),
+                        _relay_service(settings, relay, sends, once, PageTokens(box), media),
                     ],
                     readiness,
                     readiness.changed,
@@ -218,15 +226,24 @@ async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
         await database.close()
 
 
+class _Duty(Protocol):
+    """What goes on beside the calls."""
+
+    def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
 @asynccontextmanager
-async def _measured(database: Database, metrics: Metrics) -> AsyncIterator[None]:
-    """The database's gauges, kept while the context is open."""
-    gauges = DatabaseGauges(database, metrics.database)
-    gauges.start()
+async def _at_work(*duties: _Duty) -> AsyncIterator[None]:
+    """Duties, which go on while the context is open."""
+    for duty in duties:
+        duty.start()
     try:
         yield
     finally:
-        await gauges.stop()
+        for duty in duties:
+            await duty.stop()
 
 
 def _wuzapi(settings: Settings, metrics: Metrics) -> Wuzapi | None:
@@ -259,7 +276,7 @@ def _never_sources(settings: Settings) -> list[Path]:
     """The service's own files. The whole folder they lie in, unless the sources were put there too."""
     database = settings.sqlite_db_path.absolute()
     data, sources = database.parent, settings.sqlite_sources_dir
-    own = [database, data / KEYS_FILE, data / TOKEN_FILE, backup_folder(settings).path]
+    own = [database, data / KEYS_FILE, data / TOKEN_FILE, backup_folder(settings).path, media_path(settings)]
     return own if sources is not None and sources.resolve().is_relative_to(data.resolve()) else [*own, data]
 
 
@@ -339,12 +356,15 @@ def _longest_send(settings: Settings) -> timedelta:
     return timedelta(seconds=settings.request_timeout + 2)
 
 
-def _relay_service(settings: Settings, relay: Relay, sends: Sends, once: Once, tokens: PageTokens) -> Service:
+def _relay_service(
+    settings: Settings, relay: Relay, sends: Sends, once: Once, tokens: PageTokens, media: MediaUploads
+) -> Service:
     answer_bytes = int(settings.grpc_max_message_bytes * _PAGE_SHARE)
     parts = (
         RelayCalls(relay, sends, settings.request_timeout, answer_bytes),
         RelayAdmin(relay, once),
         RelayPages(relay, tokens, answer_bytes),
+        RelayMedia(media),
     )
     servicer = RelayServicer(
         relay,

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
 from google.protobuf.json_format import MessageToDict
 
 from wuzapi_manager.v1 import relay_pb2 as pb
-from wuzapi_manager_client.calls import Calls, new_request_id, texts
+from wuzapi_manager_client.calls import new_request_id, texts
+from wuzapi_manager_client.media import Media, MediaCalls
 
 if TYPE_CHECKING:
     from grpc import UnaryUnaryMultiCallable
 
-Media = bytes | str | PathLike[str]
-"""What to send: the bytes, an http or https URL as a text, or a file as a Path."""
+_UPLOAD_SECONDS = 100.0  # in which WUZAPI gets what was uploaded, and brings it to WhatsApp
 
 
 class Answer(NamedTuple):
@@ -40,7 +40,7 @@ class SendOptions(TypedDict, total=False):
     timeout: float | None
 
 
-class RelayCalls(Calls):
+class RelayCalls(MediaCalls):
     """Sends messages and asks about people (users)."""
 
     def call(
@@ -76,34 +76,40 @@ class RelayCalls(Calls):
         self, phone: str, media: Media, *, caption: str = "", mime_type: str = "", **options: Unpack[SendOptions]
     ) -> pb.SentMessage:
         """Sends an image."""
-        request = pb.SendImageRequest(phone=phone, caption=caption, mime_type=mime_type, **_media(media))
+        request = pb.SendImageRequest(phone=phone, caption=caption, mime_type=mime_type, **self._media(media, "IMAGE"))
         return self._send(self._relay.SendImage, request, options)
 
     def send_audio(
         self, phone: str, media: Media, *, voice: bool = True, mime_type: str = "", **options: Unpack[SendOptions]
     ) -> pb.SentMessage:
         """Sends a sound, as a voice message unless `voice` is false."""
-        request = pb.SendAudioRequest(phone=phone, voice=voice, mime_type=mime_type, **_media(media))
+        request = pb.SendAudioRequest(phone=phone, voice=voice, mime_type=mime_type, **self._media(media, "AUDIO"))
         return self._send(self._relay.SendAudio, request, options)
 
     def send_video(
         self, phone: str, media: Media, *, caption: str = "", mime_type: str = "", **options: Unpack[SendOptions]
     ) -> pb.SentMessage:
         """Sends a video."""
-        request = pb.SendVideoRequest(phone=phone, caption=caption, mime_type=mime_type, **_media(media))
+        request = pb.SendVideoRequest(phone=phone, caption=caption, mime_type=mime_type, **self._media(media, "VIDEO"))
         return self._send(self._relay.SendVideo, request, options)
 
     def send_document(
         self, phone: str, media: Media, file_name: str = "", *, caption: str = "", **options: Unpack[SendOptions]
     ) -> pb.SentMessage:
-        """Sends a file, under the name of a Path unless `file_name` says another."""
+        """Sends a file, under the name of a Path unless `file_name` says another. Long ones go up in a stream first.
+
+        WhatsApp takes 100 MiB; without `timeout` the send of an upload has 100 seconds more than other calls. Called
+        again with the same `request_id` and the same bytes it is the same message, though they are uploaded again.
+        """
         name = file_name or (Path(media).name if isinstance(media, PathLike) else "")
-        request = pb.SendDocumentRequest(phone=phone, file_name=name, caption=caption, **_media(media))
+        request = pb.SendDocumentRequest(phone=phone, file_name=name, caption=caption, **self._media(media, "DOCUMENT"))
         return self._send(self._relay.SendDocument, request, options)
 
     def send_sticker(self, phone: str, media: Media, **options: Unpack[SendOptions]) -> pb.SentMessage:
         """Sends a sticker: WebP."""
-        return self._send(self._relay.SendSticker, pb.SendStickerRequest(phone=phone, **_media(media)), options)
+        return self._send(
+            self._relay.SendSticker, pb.SendStickerRequest(phone=phone, **self._media(media, "STICKER")), options
+        )
 
     def send_location(
         self, phone: str, latitude: float, longitude: float, name: str = "", **options: Unpack[SendOptions]
@@ -221,17 +227,8 @@ class RelayCalls(Calls):
         if "forwarded" in options:
             request.forwarded = options["forwarded"]
         request.request_id = options.get("request_id") or new_request_id()
-        message: pb.SentMessage = self._call(method, request, options.get("timeout")).message
+        timeout = options.get("timeout")
+        if timeout is None and getattr(request, "media_id", False):
+            timeout = self._timeout + _UPLOAD_SECONDS
+        message: pb.SentMessage = self._call(method, request, timeout).message
         return message
-
-
-class _MediaFields(TypedDict, total=False):
-    data: bytes
-    url: str
-
-
-def _media(media: Media) -> _MediaFields:
-    """The bytes or the URL, as fields of a request."""
-    if isinstance(media, str):
-        return {"url": media}
-    return {"data": media if isinstance(media, bytes) else Path(media).read_bytes()}

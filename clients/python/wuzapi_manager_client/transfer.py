@@ -3,7 +3,7 @@
 # ruff: noqa: A002 - arguments bear the names of the API
 
 from collections.abc import Iterable, Iterator
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import grpc
 
@@ -12,17 +12,7 @@ from wuzapi_manager_client.calls import STREAM_TIMEOUT, Calls, new_request_id, t
 from wuzapi_manager_client.enums import enum_number
 from wuzapi_manager_client.errors import Unavailable, from_rpc_error
 from wuzapi_manager_client.filters import Condition, to_filter
-
-_CHUNK_BYTES = 64 * 1024
-
-
-@runtime_checkable
-class BinaryReader(Protocol):
-    """A file opened for reading bytes."""
-
-    def read(self, size: int, /) -> bytes:
-        """At most `size` bytes; none at the end."""
-        ...
+from wuzapi_manager_client.pieces import BinaryReader, Requests, pieces_of
 
 
 class TransferCalls(Calls):
@@ -98,7 +88,8 @@ class TransferCalls(Calls):
             validate_only=validate_only,
             as_user=as_user,
         )
-        requests = _Requests(first, _pieces(data))
+        pieces = pieces_of(data, "An import")
+        requests = Requests(first, pieces, lambda piece: pb.ImportRecordsRequest(chunk=piece))
         with translated():
             try:
                 return self._records.ImportRecords(iter(requests), timeout=timeout, metadata=self._metadata)
@@ -106,45 +97,3 @@ class TransferCalls(Calls):
                 if requests.failure is not None:
                     raise requests.failure from None
                 raise
-
-
-class _Requests:
-    """The messages of an import. gRPC takes them on a thread of its own, so a failure there is kept in `failure`."""
-
-    def __init__(self, first: pb.ImportRecordsRequest, pieces: Iterator[bytes]) -> None:
-        self.failure: Exception | None = None
-        self._first = first
-        self._pieces = pieces
-
-    def __iter__(self) -> Iterator[pb.ImportRecordsRequest]:
-        yield self._first
-        try:
-            for piece in self._pieces:
-                yield pb.ImportRecordsRequest(chunk=piece)
-        except Exception as failure:
-            self.failure = failure
-            raise
-
-
-def _pieces(data: bytes | BinaryReader | Iterable[bytes]) -> Iterator[bytes]:
-    """Pieces of at most 64 KiB. TypeError for text."""
-    if isinstance(data, str):
-        raise TypeError("An import takes bytes, not text: encode it as UTF-8")
-    if isinstance(data, bytes | bytearray | memoryview):
-        return _split([bytes(data)])
-    if isinstance(data, BinaryReader):
-        return _split(_read(data))
-    return _split(data)
-
-
-def _read(file: BinaryReader) -> Iterator[bytes]:
-    while piece := file.read(_CHUNK_BYTES):
-        yield piece
-
-
-def _split(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    for piece in pieces:
-        if not isinstance(piece, bytes | bytearray | memoryview):
-            raise TypeError(f"An import takes bytes, not {type(piece).__name__}: open the file in binary mode")
-        for start in range(0, len(piece), _CHUNK_BYTES):
-            yield bytes(piece[start : start + _CHUNK_BYTES])

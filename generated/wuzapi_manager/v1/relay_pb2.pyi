@@ -143,6 +143,42 @@ CHAT_PRESENCE_PAUSED: ChatPresence.ValueType  # 3
 """Neither."""
 Global___ChatPresence: _TypeAlias = ChatPresence  # noqa: Y015
 
+class _MediaKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MediaKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MediaKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MEDIA_KIND_UNSPECIFIED: _MediaKind.ValueType  # 0
+    """Not told: the limit of documents holds until it is sent."""
+    MEDIA_KIND_IMAGE: _MediaKind.ValueType  # 1
+    """By SendImage: at most 16 MiB."""
+    MEDIA_KIND_AUDIO: _MediaKind.ValueType  # 2
+    """By SendAudio: at most 16 MiB."""
+    MEDIA_KIND_VIDEO: _MediaKind.ValueType  # 3
+    """By SendVideo: at most 100 MiB."""
+    MEDIA_KIND_DOCUMENT: _MediaKind.ValueType  # 4
+    """By SendDocument: at most 100 MiB."""
+    MEDIA_KIND_STICKER: _MediaKind.ValueType  # 5
+    """By SendSticker: at most 16 MiB."""
+
+class MediaKind(_MediaKind, metaclass=_MediaKindEnumTypeWrapper):
+    """What media is sent as."""
+
+MEDIA_KIND_UNSPECIFIED: MediaKind.ValueType  # 0
+"""Not told: the limit of documents holds until it is sent."""
+MEDIA_KIND_IMAGE: MediaKind.ValueType  # 1
+"""By SendImage: at most 16 MiB."""
+MEDIA_KIND_AUDIO: MediaKind.ValueType  # 2
+"""By SendAudio: at most 16 MiB."""
+MEDIA_KIND_VIDEO: MediaKind.ValueType  # 3
+"""By SendVideo: at most 100 MiB."""
+MEDIA_KIND_DOCUMENT: MediaKind.ValueType  # 4
+"""By SendDocument: at most 100 MiB."""
+MEDIA_KIND_STICKER: MediaKind.ValueType  # 5
+"""By SendSticker: at most 16 MiB."""
+Global___MediaKind: _TypeAlias = MediaKind  # noqa: Y015
+
 @_typing.final
 class CallRequest(_message.Message):
     """A call of WUZAPI."""
@@ -1191,6 +1227,7 @@ class SendImageRequest(_message.Message):
     FORWARDED_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
+    MEDIA_ID_FIELD_NUMBER: _builtins.int
     MIME_TYPE_FIELD_NUMBER: _builtins.int
     CAPTION_FIELD_NUMBER: _builtins.int
     phone: _builtins.str
@@ -1200,9 +1237,11 @@ class SendImageRequest(_message.Message):
     forwarded: _builtins.bool
     """Whether it shows as forwarded."""
     data: _builtins.bytes
-    """The bytes, at most what a message of this service may have (GRPC_MAX_MESSAGE_BYTES)."""
+    """The bytes, at most what a message of this service may have (GRPC_MAX_MESSAGE_BYTES); UploadMedia takes more."""
     url: _builtins.str
     """An http or https URL."""
+    media_id: _builtins.str
+    """What UploadMedia gave this caller."""
     mime_type: _builtins.str
     """The media type. Empty: told from the bytes."""
     caption: _builtins.str
@@ -1225,14 +1264,15 @@ class SendImageRequest(_message.Message):
         forwarded: _builtins.bool = ...,
         data: _builtins.bytes = ...,
         url: _builtins.str = ...,
+        media_id: _builtins.str = ...,
         mime_type: _builtins.str = ...,
         caption: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "media", b"media", "reply_to", b"reply_to", "url", b"url"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "media", b"media", "media_id", b"media_id", "reply_to", b"reply_to", "url", b"url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caption", b"caption", "data", b"data", "forwarded", b"forwarded", "media", b"media", "mentioned_jids", b"mentioned_jids", "mime_type", b"mime_type", "phone", b"phone", "reply_to", b"reply_to", "request_id", b"request_id", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caption", b"caption", "data", b"data", "forwarded", b"forwarded", "media", b"media", "media_id", b"media_id", "mentioned_jids", b"mentioned_jids", "mime_type", b"mime_type", "phone", b"phone", "reply_to", b"reply_to", "request_id", b"request_id", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_media: _TypeAlias = _typing.Literal["data", "url"]  # noqa: Y015
+    _WhichOneofReturnType_media: _TypeAlias = _typing.Literal["data", "url", "media_id"]  # noqa: Y015
     _WhichOneofArgType_media: _TypeAlias = _typing.Literal["media", b"media"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_media) -> _WhichOneofReturnType_media | None: ...
 
@@ -1275,6 +1315,7 @@ class SendAudioRequest(_message.Message):
     FORWARDED_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
+    MEDIA_ID_FIELD_NUMBER: _builtins.int
     MIME_TYPE_FIELD_NUMBER: _builtins.int
     VOICE_FIELD_NUMBER: _builtins.int
     SECONDS_FIELD_NUMBER: _builtins.int
@@ -1286,9 +1327,11 @@ class SendAudioRequest(_message.Message):
     forwarded: _builtins.bool
     """Whether it shows as forwarded."""
     data: _builtins.bytes
-    """The bytes, at most what a message of this service may have (GRPC_MAX_MESSAGE_BYTES)."""
+    """The bytes, at most what a message of this service may have (GRPC_MAX_MESSAGE_BYTES); UploadMedia takes more."""
     url: _builtins.str
     """An http or https URL."""
+    media_id: _builtins.str
+    """What UploadMedia gave this caller."""
     mime_type: _builtins.str
     """The media type. Empty: told from the bytes."""
     voice: _builtins.bool
@@ -1315,18 +1358,19 @@ class SendAudioRequest(_message.Message):
         forwarded: _builtins.bool = ...,
         data: _builtins.bytes = ...,
         url: _builtins.str = ...,
+        media_id: _builtins.str = ...,
         mime_type: _builtins.str = ...,
         voice: _builtins.bool | None = ...,
         seconds: _builtins.int = ...,
         waveform: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_voice", b"_voice", "data", b"data", "media", b"media", "reply_to", b"reply_to", "url", b"url", "voice", b"voice"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_voice", b"_voice", "data", b"data", "media", b"media", "media_id", b"media_id", "reply_to", b"reply_to", "url", b"url", "voice", b"voice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_voice", b"_voice", "data", b"data", "forwarded", b"forwarded", "media", b"media", "mentioned_jids", b"mentioned_jids", "mime_type", b"mime_type", "phone", b"phone", "reply_to", b"reply_to", "request_id", b"request_id", "seconds", b"seconds", "url", b"url", "voice", b"voice", "waveform", b"waveform"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_voice", b"_voice", "data", b"data", "forwarded", b"forwarded", "media", b"media", "media_id", b"media_id", "mentioned_jids", b"mentioned_jids", "mime_type", b"mime_type", "phone", b"phone", "reply_to", b"reply_to", "request_id", b"request_id", "seconds", b"seconds", "url", b"url", "voice", b"voice", "waveform", b"waveform"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__voice: _TypeAlias = _typing.Literal["voice"]  # noqa: Y015
     _WhichOneofArgType__voice: _TypeAlias = _typing.Literal["_voice", b"_voice"]  # noqa: Y015
-    _WhichOneofReturnType_media: _TypeAlias = _typing.Literal["data", "url"]  # noqa: Y015
+    _WhichOneofReturnType_media: _TypeAlias = _typing.Literal["data", "url", "media_id"]  # noqa: Y015
     _WhichOneofArgType_media: _TypeAlias = _typing.Literal["media", b"media"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__voice) -> _WhichOneofReturnType__voice | None: ...
@@ -1372,6 +1416,7 @@ class SendVideoRequest(_message.Message):
     FORWARDED_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
+    MEDIA_ID_FIELD_NUMBER: _builtins.int
     MIME_TYPE_FIELD_NUMBER: _builtins.int
     CAPTION_FIELD_NUMBER: _builtins.int
     THUMBNAIL_FIELD_NUMBER: _builtins.int
@@ -1382,9 +1427,11 @@ class SendVideoRequest(_message.Message):
     forwarded: _builtins.bool
     """Whether it shows as forwarded."""
     data: _builtins.bytes
-    """The bytes, at most what a message of this service may have (GRPC_MAX_MESSAGE_BYTES)."""
+    """The bytes, at most what a message of this service may have (GRPC_MAX_MESSAGE_BYTES); UploadMedia takes more."""
     url: _builtins.str
     """An http or https URL."""
+    media_id: _builtins.str
+    """What UploadMedia gave this caller."""
     mime_type: _builtins.str
     """The media type. Empty: told from the bytes."""
     caption: _builtins.str
@@ -1409,15 +1456,16 @@ class SendVideoRequest(_message.Message):
         forwarded: _builtins.bool = ...,
         data: _builtins.bytes = ...,
         url: _builtins.str = ...,
+        media_id: _builtins.str = ...,
         mime_type: _builtins.str = ...,
         caption: _builtins.str = ...,
         thumbnail: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "media", b"media", "reply_to", b"reply_to", "url", b"url"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "media", b"media", "media_id", b"media_id", "reply_to", b"reply_to", "url", b"url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caption", b"caption", "data", b"data", "forwarded", b"forwarded", "media", b"media", "mentioned_jids", b"mentioned_jids", "mime_type", b"mime_type", "phone", b"phone", "reply_to", b"reply_to", "request_id", b"request_id", "thumbnail", b"thumbnail", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caption", b"caption", "data", b"data", "forwarded", b"forwarded", "media", b"media", "media_id", b"media_id", "mentioned_jids", b"mentioned_jids", "mime_type", b"mime_type", "phone", b"phone", "reply_to", b"reply_to", "request_id", b"request_id", "thumbnail", b"thumbnail", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_media: _TypeAlias = _typing.Literal["data", "url"]  # noqa: Y015
+    _WhichOneofReturnType_media: _TypeAlias = _typing.Literal["data", "url", "media_id"]  # noqa: Y015
     _WhichOneofArgType_media: _TypeAlias = _typing.Literal["media", b"media"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_media) -> _WhichOneofReturnType_media | None: ...
 
@@ -1460,6 +1508,7 @@ class SendDocumentRequest(_message.Message):
     FORWARDED_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
+    MEDIA_ID_FIELD_NUMBER: _builtins.int
     MIME_TYPE_FIELD_NUMBER: _builtins.int
     CAPTION_FIELD_NUMBER: _builtins.int
     FILE_NAME_FIELD_NUMBER: _builtins.int
@@ -1470,9 +1519,11 @@ class SendDocumentRequest(_message.Message):
     forwarded: _builtins.bool
     """Whether it shows as forwarded."""
     data: _builtins.bytes
-    """The bytes, at most what a message of this service may have (GRPC_MAX_MESSAGE_BYTES)."""
+    """The bytes, at most what a message of this service may have (GRPC_MAX_MESSAGE_BYTES); UploadMedia takes more."""
     url: _builtins.str
     """An http or https URL."""
+    media_id: _builtins.str
+    """What UploadMedia gave this caller."""
     mime_type: _builtins.str
     """The media type. Empty: told from the bytes."""
     caption: _builtins.str
@@ -1497,15 +1548,16 @@ class SendDocumentRequest(_message.Message):
         forwarded: _builtins.bool = ...,
         data: _builtins.bytes = ...,
         url: _builtins.str = ...,
+        media_id: _builtins.str = ...,
         mime_type: _builtins.str = ...,
         caption: _builtins.str = ...,
         file_name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "media", b"media", "reply_to", b"reply_to", "url", b"url"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "media", b"media", "media_id", b"media_id", "reply_to", b"reply_to", "url", b"url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caption", b"caption", "data", b"data", "file_name", b"file_name", "forwarded", b"forwarded", "media", b"media", "mentioned_jids", b"mentioned_jids", "mime_type", b"mime_type", "phone", b"phone", "reply_to", b"reply_to", "request_id", b"request_id", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caption", b"caption", "data", b"data", "file_name", b"file_name", "forwarded", b"forwarded", "media", b"media", "media_id", b"media_id", "mentioned_jids", b"mentioned_jids", "mime_type", b"mime_type", "phone", b"phone", "reply_to", b"reply_to", "request_id", b"request_id", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_media: _TypeAlias = _typing.Literal["data", "url"]  # noqa: Y015
+    _WhichOneofReturnType_media: _TypeAlias = _typing.Literal["data", "url", "media_id"]  # noqa: Y015
     _WhichOneofArgType_media: _TypeAlias = _typing.Literal["media", b"media"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_media) -> _WhichOneofReturnType_media | None: ...
 
@@ -1548,6 +1600,7 @@ class SendStickerRequest(_message.Message):
     FORWARDED_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
+    MEDIA_ID_FIELD_NUMBER: _builtins.int
     MIME_TYPE_FIELD_NUMBER: _builtins.int
     THUMBNAIL_FIELD_NUMBER: _builtins.int
     PACK_ID_FIELD_NUMBER: _builtins.int
@@ -1561,9 +1614,11 @@ class SendStickerRequest(_message.Message):
     forwarded: _builtins.bool
     """Whether it shows as forwarded."""
     data: _builtins.bytes
-    """The bytes, at most what a message of this service may have (GRPC_MAX_MESSAGE_BYTES)."""
+    """The bytes, at most what a message of this service may have (GRPC_MAX_MESSAGE_BYTES); UploadMedia takes more."""
     url: _builtins.str
     """An http or https URL."""
+    media_id: _builtins.str
+    """What UploadMedia gave this caller."""
     mime_type: _builtins.str
     """The media type. Empty: told from the bytes."""
     thumbnail: _builtins.bytes
@@ -1596,6 +1651,7 @@ class SendStickerRequest(_message.Message):
         forwarded: _builtins.bool = ...,
         data: _builtins.bytes = ...,
         url: _builtins.str = ...,
+        media_id: _builtins.str = ...,
         mime_type: _builtins.str = ...,
         thumbnail: _builtins.bytes = ...,
         pack_id: _builtins.str = ...,
@@ -1603,11 +1659,11 @@ class SendStickerRequest(_message.Message):
         pack_publisher: _builtins.str = ...,
         emojis: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "media", b"media", "reply_to", b"reply_to", "url", b"url"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "media", b"media", "media_id", b"media_id", "reply_to", b"reply_to", "url", b"url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "emojis", b"emojis", "forwarded", b"forwarded", "media", b"media", "mentioned_jids", b"mentioned_jids", "mime_type", b"mime_type", "pack_id", b"pack_id", "pack_name", b"pack_name", "pack_publisher", b"pack_publisher", "phone", b"phone", "reply_to", b"reply_to", "request_id", b"request_id", "thumbnail", b"thumbnail", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "emojis", b"emojis", "forwarded", b"forwarded", "media", b"media", "media_id", b"media_id", "mentioned_jids", b"mentioned_jids", "mime_type", b"mime_type", "pack_id", b"pack_id", "pack_name", b"pack_name", "pack_publisher", b"pack_publisher", "phone", b"phone", "reply_to", b"reply_to", "request_id", b"request_id", "thumbnail", b"thumbnail", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_media: _TypeAlias = _typing.Literal["data", "url"]  # noqa: Y015
+    _WhichOneofReturnType_media: _TypeAlias = _typing.Literal["data", "url", "media_id"]  # noqa: Y015
     _WhichOneofArgType_media: _TypeAlias = _typing.Literal["media", b"media"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_media) -> _WhichOneofReturnType_media | None: ...
 
@@ -1636,6 +1692,108 @@ class SendStickerResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SendStickerResponse: _TypeAlias = SendStickerResponse  # noqa: Y015
+
+@_typing.final
+class UploadMediaRequest(_message.Message):
+    """A piece of media to keep. What describes it stands in the first message, and is of no effect in others."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    MIME_TYPE_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    size_bytes: _builtins.int
+    """The size of the whole in bytes. Required."""
+    sha256: _builtins.str
+    """The SHA-256 of the whole in hex, to compare with. Optional."""
+    kind: Global___MediaKind.ValueType
+    """What it will be sent as. Optional: it lets a size be refused before the bytes are sent."""
+    mime_type: _builtins.str
+    """The media type, for sends that say none. Empty: told from the bytes."""
+    chunk: _builtins.bytes
+    """The next bytes, best 64 KiB to 1 MiB."""
+    def __init__(
+        self,
+        *,
+        size_bytes: _builtins.int = ...,
+        sha256: _builtins.str = ...,
+        kind: Global___MediaKind.ValueType = ...,
+        mime_type: _builtins.str = ...,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "kind", b"kind", "mime_type", b"mime_type", "sha256", b"sha256", "size_bytes", b"size_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UploadMediaRequest: _TypeAlias = UploadMediaRequest  # noqa: Y015
+
+@_typing.final
+class UploadedMedia(_message.Message):
+    """Media that can be sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    MIME_TYPE_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Stands for it in sends of the same caller. Opaque."""
+    size_bytes: _builtins.int
+    """Its size in bytes."""
+    sha256: _builtins.str
+    """Its SHA-256 in hex."""
+    mime_type: _builtins.str
+    """Its media type; empty where neither the request nor the bytes tell."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when it is kept."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        size_bytes: _builtins.int = ...,
+        sha256: _builtins.str = ...,
+        mime_type: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "id", b"id", "mime_type", b"mime_type", "sha256", b"sha256", "size_bytes", b"size_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UploadedMedia: _TypeAlias = UploadedMedia  # noqa: Y015
+
+@_typing.final
+class UploadMediaResponse(_message.Message):
+    """What is kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEDIA_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def media(self) -> Global___UploadedMedia:
+        """The media."""
+
+    def __init__(
+        self,
+        *,
+        media: Global___UploadedMedia | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["media", b"media"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["media", b"media"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UploadMediaResponse: _TypeAlias = UploadMediaResponse  # noqa: Y015
 
 @_typing.final
 class SendLocationRequest(_message.Message):

@@ -151,6 +151,11 @@ class RelayServiceStub:
                 request_serializer=wuzapi__manager_dot_v1_dot_relay__pb2.SendStickerRequest.SerializeToString,
                 response_deserializer=wuzapi__manager_dot_v1_dot_relay__pb2.SendStickerResponse.FromString,
                 _registered_method=True)
+        self.UploadMedia = channel.stream_unary(
+                '/wuzapi_manager.v1.RelayService/UploadMedia',
+                request_serializer=wuzapi__manager_dot_v1_dot_relay__pb2.UploadMediaRequest.SerializeToString,
+                response_deserializer=wuzapi__manager_dot_v1_dot_relay__pb2.UploadMediaResponse.FromString,
+                _registered_method=True)
         self.SendLocation = channel.unary_unary(
                 '/wuzapi_manager.v1.RelayService/SendLocation',
                 request_serializer=wuzapi__manager_dot_v1_dot_relay__pb2.SendLocationRequest.SerializeToString,
@@ -420,6 +425,7 @@ class RelayServiceServicer:
     def SendImage(self, request, context):
         """Sends an image. For users.
 
+        - NOT_FOUND: what media_id stands for is no longer here.
         - UNAVAILABLE, SEND_UNKNOWN: the answer was lost, so that it is not known whether it was sent. Ask again with the
         request_id that is in the metadata: it is sent again under the same WhatsApp id, never under another.
         - ABORTED, CONFLICT: a call with the same request_id is still running; RetryInfo says when to ask again.
@@ -431,6 +437,7 @@ class RelayServiceServicer:
     def SendAudio(self, request, context):
         """Sends a sound, as a voice message unless said otherwise. For users.
 
+        - NOT_FOUND: what media_id stands for is no longer here.
         - UNAVAILABLE, SEND_UNKNOWN: the answer was lost, so that it is not known whether it was sent. Ask again with the
         request_id that is in the metadata: it is sent again under the same WhatsApp id, never under another.
         - ABORTED, CONFLICT: a call with the same request_id is still running; RetryInfo says when to ask again.
@@ -442,6 +449,7 @@ class RelayServiceServicer:
     def SendVideo(self, request, context):
         """Sends a video. For users.
 
+        - NOT_FOUND: what media_id stands for is no longer here.
         - UNAVAILABLE, SEND_UNKNOWN: the answer was lost, so that it is not known whether it was sent. Ask again with the
         request_id that is in the metadata: it is sent again under the same WhatsApp id, never under another.
         - ABORTED, CONFLICT: a call with the same request_id is still running; RetryInfo says when to ask again.
@@ -453,6 +461,7 @@ class RelayServiceServicer:
     def SendDocument(self, request, context):
         """Sends a file. For users.
 
+        - NOT_FOUND: what media_id stands for is no longer here.
         - UNAVAILABLE, SEND_UNKNOWN: the answer was lost, so that it is not known whether it was sent. Ask again with the
         request_id that is in the metadata: it is sent again under the same WhatsApp id, never under another.
         - ABORTED, CONFLICT: a call with the same request_id is still running; RetryInfo says when to ask again.
@@ -464,9 +473,25 @@ class RelayServiceServicer:
     def SendSticker(self, request, context):
         """Sends a sticker. For users.
 
+        - NOT_FOUND: what media_id stands for is no longer here.
         - UNAVAILABLE, SEND_UNKNOWN: the answer was lost, so that it is not known whether it was sent. Ask again with the
         request_id that is in the metadata: it is sent again under the same WhatsApp id, never under another.
         - ABORTED, CONFLICT: a call with the same request_id is still running; RetryInfo says when to ask again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UploadMedia(self, request_iterator, context):
+        """Takes media that is too long for one message, in a stream, and gives an id to send it by. It is kept until
+        expire_time, so that it can be sent to several chats and sends can be repeated; where room is needed, what was sent
+        may go earlier. What comes of a stream that breaks off is not kept. For users.
+
+        - INVALID_ARGUMENT, VALIDATION_ERROR or MISSING_REQUIRED_FIELD: size_bytes is above what WhatsApp takes, which is
+        told before any chunk is read; or the bytes received are more or fewer, or not those of sha256.
+        - RESOURCE_EXHAUSTED, RATE_LIMIT_ERROR: the caller, or all together, have too much here; RetryInfo says when
+        something of it goes.
+        - RESOURCE_EXHAUSTED or FAILED_PRECONDITION, FILE_SYSTEM_ERROR: the disk is full, or the folder cannot be written.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -749,6 +774,11 @@ def add_RelayServiceServicer_to_server(servicer, server):
                     servicer.SendSticker,
                     request_deserializer=wuzapi__manager_dot_v1_dot_relay__pb2.SendStickerRequest.FromString,
                     response_serializer=wuzapi__manager_dot_v1_dot_relay__pb2.SendStickerResponse.SerializeToString,
+            ),
+            'UploadMedia': grpc.stream_unary_rpc_method_handler(
+                    servicer.UploadMedia,
+                    request_deserializer=wuzapi__manager_dot_v1_dot_relay__pb2.UploadMediaRequest.FromString,
+                    response_serializer=wuzapi__manager_dot_v1_dot_relay__pb2.UploadMediaResponse.SerializeToString,
             ),
             'SendLocation': grpc.unary_unary_rpc_method_handler(
                     servicer.SendLocation,
@@ -1396,6 +1426,33 @@ class RelayService:
             '/wuzapi_manager.v1.RelayService/SendSticker',
             wuzapi__manager_dot_v1_dot_relay__pb2.SendStickerRequest.SerializeToString,
             wuzapi__manager_dot_v1_dot_relay__pb2.SendStickerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UploadMedia(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/wuzapi_manager.v1.RelayService/UploadMedia',
+            wuzapi__manager_dot_v1_dot_relay__pb2.UploadMediaRequest.SerializeToString,
+            wuzapi__manager_dot_v1_dot_relay__pb2.UploadMediaResponse.FromString,
             options,
             channel_credentials,
             insecure,

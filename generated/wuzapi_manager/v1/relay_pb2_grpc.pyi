@@ -125,6 +125,7 @@ class RelayServiceStub:
     SendImage: _grpc.UnaryUnaryMultiCallable[_relay_pb2.SendImageRequest, _relay_pb2.SendImageResponse]
     """Sends an image. For users.
 
+    - NOT_FOUND: what media_id stands for is no longer here.
     - UNAVAILABLE, SEND_UNKNOWN: the answer was lost, so that it is not known whether it was sent. Ask again with the
       request_id that is in the metadata: it is sent again under the same WhatsApp id, never under another.
     - ABORTED, CONFLICT: a call with the same request_id is still running; RetryInfo says when to ask again.
@@ -132,6 +133,7 @@ class RelayServiceStub:
     SendAudio: _grpc.UnaryUnaryMultiCallable[_relay_pb2.SendAudioRequest, _relay_pb2.SendAudioResponse]
     """Sends a sound, as a voice message unless said otherwise. For users.
 
+    - NOT_FOUND: what media_id stands for is no longer here.
     - UNAVAILABLE, SEND_UNKNOWN: the answer was lost, so that it is not known whether it was sent. Ask again with the
       request_id that is in the metadata: it is sent again under the same WhatsApp id, never under another.
     - ABORTED, CONFLICT: a call with the same request_id is still running; RetryInfo says when to ask again.
@@ -139,6 +141,7 @@ class RelayServiceStub:
     SendVideo: _grpc.UnaryUnaryMultiCallable[_relay_pb2.SendVideoRequest, _relay_pb2.SendVideoResponse]
     """Sends a video. For users.
 
+    - NOT_FOUND: what media_id stands for is no longer here.
     - UNAVAILABLE, SEND_UNKNOWN: the answer was lost, so that it is not known whether it was sent. Ask again with the
       request_id that is in the metadata: it is sent again under the same WhatsApp id, never under another.
     - ABORTED, CONFLICT: a call with the same request_id is still running; RetryInfo says when to ask again.
@@ -146,6 +149,7 @@ class RelayServiceStub:
     SendDocument: _grpc.UnaryUnaryMultiCallable[_relay_pb2.SendDocumentRequest, _relay_pb2.SendDocumentResponse]
     """Sends a file. For users.
 
+    - NOT_FOUND: what media_id stands for is no longer here.
     - UNAVAILABLE, SEND_UNKNOWN: the answer was lost, so that it is not known whether it was sent. Ask again with the
       request_id that is in the metadata: it is sent again under the same WhatsApp id, never under another.
     - ABORTED, CONFLICT: a call with the same request_id is still running; RetryInfo says when to ask again.
@@ -153,9 +157,21 @@ class RelayServiceStub:
     SendSticker: _grpc.UnaryUnaryMultiCallable[_relay_pb2.SendStickerRequest, _relay_pb2.SendStickerResponse]
     """Sends a sticker. For users.
 
+    - NOT_FOUND: what media_id stands for is no longer here.
     - UNAVAILABLE, SEND_UNKNOWN: the answer was lost, so that it is not known whether it was sent. Ask again with the
       request_id that is in the metadata: it is sent again under the same WhatsApp id, never under another.
     - ABORTED, CONFLICT: a call with the same request_id is still running; RetryInfo says when to ask again.
+    """
+    UploadMedia: _grpc.StreamUnaryMultiCallable[_relay_pb2.UploadMediaRequest, _relay_pb2.UploadMediaResponse]
+    """Takes media that is too long for one message, in a stream, and gives an id to send it by. It is kept until
+    expire_time, so that it can be sent to several chats and sends can be repeated; where room is needed, what was sent
+    may go earlier. What comes of a stream that breaks off is not kept. For users.
+
+    - INVALID_ARGUMENT, VALIDATION_ERROR or MISSING_REQUIRED_FIELD: size_bytes is above what WhatsApp takes, which is
+      told before any chunk is read; or the bytes received are more or fewer, or not those of sha256.
+    - RESOURCE_EXHAUSTED, RATE_LIMIT_ERROR: the caller, or all together, have too much here; RetryInfo says when
+      something of it goes.
+    - RESOURCE_EXHAUSTED or FAILED_PRECONDITION, FILE_SYSTEM_ERROR: the disk is full, or the folder cannot be written.
     """
     SendLocation: _grpc.UnaryUnaryMultiCallable[_relay_pb2.SendLocationRequest, _relay_pb2.SendLocationResponse]
     """Sends a place. For users.
@@ -332,6 +348,7 @@ class RelayServiceAsyncStub(RelayServiceStub):
     SendImage: _aio.UnaryUnaryMultiCallable[_relay_pb2.SendImageRequest, _relay_pb2.SendImageResponse]  # type: ignore[assignment]
     """Sends an image. For users.
 
+    - NOT_FOUND: what media_id stands for is no longer here.
     - UNAVAILABLE, SEND_UNKNOWN: the answer was lost, so that it is not known whether it was sent. Ask again with the
       request_id that is in the metadata: it is sent again under the same WhatsApp id, never under another.
     - ABORTED, CONFLICT: a call with the same request_id is still running; RetryInfo says when to ask again.
@@ -339,6 +356,7 @@ class RelayServiceAsyncStub(RelayServiceStub):
     SendAudio: _aio.UnaryUnaryMultiCallable[_relay_pb2.SendAudioRequest, _relay_pb2.SendAudioResponse]  # type: ignore[assignment]
     """Sends a sound, as a voice message unless said otherwise. For users.
 
+    - NOT_FOUND: what media_id stands for is no longer here.
     - UNAVAILABLE, SEND_UNKNOWN: the answer was lost, so that it is not known whether it was sent. Ask again with the
       request_id that is in the metadata: it is sent again under the same WhatsApp id, never under another.
     - ABORTED, CONFLICT: a call with the same request_id is still running; RetryInfo says when to ask again.
@@ -346,6 +364,7 @@ class RelayServiceAsyncStub(RelayServiceStub):
     SendVideo: _aio.UnaryUnaryMultiCallable[_relay_pb2.SendVideoRequest, _relay_pb2.SendVideoResponse]  # type: ignore[assignment]
     """Sends a video. For users.
 
+    - NOT_FOUND: what media_id stands for is no longer here.
     - UNAVAILABLE, SEND_UNKNOWN: the answer was lost, so that it is not known whether it was sent. Ask again with the
       request_id that is in the metadata: it is sent again under the same WhatsApp id, never under another.
     - ABORTED, CONFLICT: a call with the same request_id is still running; RetryInfo says when to ask again.
@@ -353,6 +372,7 @@ class RelayServiceAsyncStub(RelayServiceStub):
     SendDocument: _aio.UnaryUnaryMultiCallable[_relay_pb2.SendDocumentRequest, _relay_pb2.SendDocumentResponse]  # type: ignore[assignment]
     """Sends a file. For users.
 
+    - NOT_FOUND: what media_id stands for is no longer here.
     - UNAVAILABLE, SEND_UNKNOWN: the answer was lost, so that it is not known whether it was sent. Ask again with the
       request_id that is in the metadata: it is sent again under the same WhatsApp id, never under another.
     - ABORTED, CONFLICT: a call with the same request_id is still running; RetryInfo says when to ask again.
@@ -360,9 +380,21 @@ class RelayServiceAsyncStub(RelayServiceStub):
     SendSticker: _aio.UnaryUnaryMultiCallable[_relay_pb2.SendStickerRequest, _relay_pb2.SendStickerResponse]  # type: ignore[assignment]
     """Sends a sticker. For users.
 
+    - NOT_FOUND: what media_id stands for is no longer here.
     - UNAVAILABLE, SEND_UNKNOWN: the answer was lost, so that it is not known whether it was sent. Ask again with the
       request_id that is in the metadata: it is sent again under the same WhatsApp id, never under another.
     - ABORTED, CONFLICT: a call with the same request_id is still running; RetryInfo says when to ask again.
+    """
+    UploadMedia: _aio.StreamUnaryMultiCallable[_relay_pb2.UploadMediaRequest, _relay_pb2.UploadMediaResponse]  # type: ignore[assignment]
+    """Takes media that is too long for one message, in a stream, and gives an id to send it by. It is kept until
+    expire_time, so that it can be sent to several chats and sends can be repeated; where room is needed, what was sent
+    may go earlier. What comes of a stream that breaks off is not kept. For users.
+
+    - INVALID_ARGUMENT, VALIDATION_ERROR or MISSING_REQUIRED_FIELD: size_bytes is above what WhatsApp takes, which is
+      told before any chunk is read; or the bytes received are more or fewer, or not those of sha256.
+    - RESOURCE_EXHAUSTED, RATE_LIMIT_ERROR: the caller, or all together, have too much here; RetryInfo says when
+      something of it goes.
+    - RESOURCE_EXHAUSTED or FAILED_PRECONDITION, FILE_SYSTEM_ERROR: the disk is full, or the folder cannot be written.
     """
     SendLocation: _aio.UnaryUnaryMultiCallable[_relay_pb2.SendLocationRequest, _relay_pb2.SendLocationResponse]  # type: ignore[assignment]
     """Sends a place. For users.
@@ -626,6 +658,7 @@ class RelayServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_relay_pb2.SendImageResponse, _abc.Awaitable[_relay_pb2.SendImageResponse]]:
         """Sends an image. For users.
 
+        - NOT_FOUND: what media_id stands for is no longer here.
         - UNAVAILABLE, SEND_UNKNOWN: the answer was lost, so that it is not known whether it was sent. Ask again with the
           request_id that is in the metadata: it is sent again under the same WhatsApp id, never under another.
         - ABORTED, CONFLICT: a call with the same request_id is still running; RetryInfo says when to ask again.
@@ -639,6 +672,7 @@ class RelayServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_relay_pb2.SendAudioResponse, _abc.Awaitable[_relay_pb2.SendAudioResponse]]:
         """Sends a sound, as a voice message unless said otherwise. For users.
 
+        - NOT_FOUND: what media_id stands for is no longer here.
         - UNAVAILABLE, SEND_UNKNOWN: the answer was lost, so that it is not known whether it was sent. Ask again with the
           request_id that is in the metadata: it is sent again under the same WhatsApp id, never under another.
         - ABORTED, CONFLICT: a call with the same request_id is still running; RetryInfo says when to ask again.
@@ -652,6 +686,7 @@ class RelayServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_relay_pb2.SendVideoResponse, _abc.Awaitable[_relay_pb2.SendVideoResponse]]:
         """Sends a video. For users.
 
+        - NOT_FOUND: what media_id stands for is no longer here.
         - UNAVAILABLE, SEND_UNKNOWN: the answer was lost, so that it is not known whether it was sent. Ask again with the
           request_id that is in the metadata: it is sent again under the same WhatsApp id, never under another.
         - ABORTED, CONFLICT: a call with the same request_id is still running; RetryInfo says when to ask again.
@@ -665,6 +700,7 @@ class RelayServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_relay_pb2.SendDocumentResponse, _abc.Awaitable[_relay_pb2.SendDocumentResponse]]:
         """Sends a file. For users.
 
+        - NOT_FOUND: what media_id stands for is no longer here.
         - UNAVAILABLE, SEND_UNKNOWN: the answer was lost, so that it is not known whether it was sent. Ask again with the
           request_id that is in the metadata: it is sent again under the same WhatsApp id, never under another.
         - ABORTED, CONFLICT: a call with the same request_id is still running; RetryInfo says when to ask again.
@@ -678,9 +714,27 @@ class RelayServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_relay_pb2.SendStickerResponse, _abc.Awaitable[_relay_pb2.SendStickerResponse]]:
         """Sends a sticker. For users.
 
+        - NOT_FOUND: what media_id stands for is no longer here.
         - UNAVAILABLE, SEND_UNKNOWN: the answer was lost, so that it is not known whether it was sent. Ask again with the
           request_id that is in the metadata: it is sent again under the same WhatsApp id, never under another.
         - ABORTED, CONFLICT: a call with the same request_id is still running; RetryInfo says when to ask again.
+        """
+
+    @_abc_1.abstractmethod
+    def UploadMedia(
+        self,
+        request_iterator: _MaybeAsyncIterator[_relay_pb2.UploadMediaRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_relay_pb2.UploadMediaResponse, _abc.Awaitable[_relay_pb2.UploadMediaResponse]]:
+        """Takes media that is too long for one message, in a stream, and gives an id to send it by. It is kept until
+        expire_time, so that it can be sent to several chats and sends can be repeated; where room is needed, what was sent
+        may go earlier. What comes of a stream that breaks off is not kept. For users.
+
+        - INVALID_ARGUMENT, VALIDATION_ERROR or MISSING_REQUIRED_FIELD: size_bytes is above what WhatsApp takes, which is
+          told before any chunk is read; or the bytes received are more or fewer, or not those of sha256.
+        - RESOURCE_EXHAUSTED, RATE_LIMIT_ERROR: the caller, or all together, have too much here; RetryInfo says when
+          something of it goes.
+        - RESOURCE_EXHAUSTED or FAILED_PRECONDITION, FILE_SYSTEM_ERROR: the disk is full, or the folder cannot be written.
         """
 
     @_abc_1.abstractmethod

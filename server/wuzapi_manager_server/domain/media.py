@@ -1,6 +1,7 @@
 """Pictures, sounds and files as they travel to WUZAPI: data URLs that it accepts."""
 
 from base64 import b64encode
+from collections.abc import Mapping
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -8,6 +9,16 @@ from wuzapi_manager_server.errors import InvalidInput, Text, Violation
 
 Kind = Literal["image", "audio", "video", "document", "sticker"]
 
+_MIB = 1 << 20
+LARGEST = 100 * _MIB
+# Of WUZAPI's own limits for what it fetches; WhatsApp takes no more either.
+_MOST: Mapping[Kind, int] = {
+    "image": 16 * _MIB,
+    "audio": 16 * _MIB,
+    "sticker": 16 * _MIB,
+    "video": LARGEST,
+    "document": LARGEST,
+}
 _FILE = "application/octet-stream"
 _LONGEST_URL = 2048
 _LONGEST_TYPE = 127
@@ -41,36 +52,59 @@ def type_of(data: bytes) -> str:
     return ""
 
 
-def media_type(kind: Kind, data: bytes, given: str) -> str:
-    """The media type to send: the one given, else what the bytes tell, else the usual one.
+def check_size(kind: Kind | None, size: int, field: str) -> None:
+    """InvalidInput where so many bytes are more than WhatsApp takes of a kind; None is any."""
+    most = LARGEST if kind is None else _MOST[kind]
+    if size > most:
+        raise _bad(
+            field,
+            f"{size} bytes are too many: at most {most} are taken",
+            f"{size} bytes excedem o máximo de {most}",
+        )
+
+
+def check_media_type(text: str) -> str:
+    """The text in lower case, where it is a media type; InvalidInput on `mime_type` otherwise."""
+    mime = text.strip().lower()
+    main, slash, rest = mime.partition("/")
+    shown = text[:50]
+    if not slash or not main.isalpha() or not rest or not mime.isascii() or not mime.isprintable() or "," in mime:
+        raise _bad("mime_type", f"{shown!r} is not a media type", f"{shown!r} não é um tipo de mídia")
+    if len(mime) > _LONGEST_TYPE:
+        raise _bad("mime_type", "is longer than 127 characters", "tem mais de 127 caracteres")
+    return mime
+
+
+def media_type(kind: Kind, told: str, given: str, field: str = "data") -> str:
+    """The media type to send: the one given, else what the bytes of `field` told, else the usual one.
 
     InvalidInput where the type or the bytes are those of another kind. A document may be anything.
     """
-    told = type_of(data)
-    mime = given.strip().lower() or told or _USUAL.get(kind, _FILE)
-    main, slash, rest = mime.partition("/")
-    if not slash or not main.isalpha() or not rest or not mime.isascii() or not mime.isprintable() or "," in mime:
-        raise _bad("mime_type", f"{given[:50]!r} is not a media type", f"{given[:50]!r} não é um tipo de mídia")
-    if len(mime) > _LONGEST_TYPE:
-        raise _bad("mime_type", "is longer than 127 characters", "tem mais de 127 caracteres")
+    mime = check_media_type(given) if given else told or _USUAL.get(kind, _FILE)
+    main = mime.partition("/")[0]
     if kind == "document":
         return mime
     wanted = "image" if kind == "sticker" else kind
     if told and not _alike(told.partition("/")[0], wanted):
-        raise _bad("data", f"the bytes are {told}, not {wanted}/...", f"os bytes são {told}, não {wanted}/...")
+        raise _bad(field, f"the bytes are {told}, not {wanted}/...", f"os bytes são {told}, não {wanted}/...")
     if given and main != wanted:
         raise _bad("mime_type", f"{mime[:50]} is not {wanted}/...", f"{mime[:50]} não é {wanted}/...")
     if main != wanted:  # a container that sounds and films share
         mime = _USUAL[kind]
     if kind == "sticker" and told not in {"", "image/webp"}:
-        raise _bad("data", f"the bytes are {told}, a sticker is image/webp", f"os bytes são {told}, não image/webp")
+        raise _bad(field, f"the bytes are {told}, a sticker is image/webp", f"os bytes são {told}, não image/webp")
     return mime
 
 
 def data_url(kind: Kind, data: bytes, mime: str) -> str:
     """The bytes as a data URL without line breaks, with the media type that WUZAPI asks for in this place."""
+    return url_head(kind, mime) + b64encode(data).decode()
+
+
+def url_head(kind: Kind, mime: str) -> str:
+    """How a data URL begins; the bytes in base64 follow."""
     label = _FILE if kind == "document" else mime.partition(";")[0].strip()
-    return f"data:{label};base64,{b64encode(data).decode()}"
+    return f"data:{label};base64,"
 
 
 def check_url(url: str, field: str) -> str:

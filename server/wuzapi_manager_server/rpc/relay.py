@@ -21,15 +21,22 @@ from wuzapi_manager_server.rpc.call import current
 from wuzapi_manager_server.rpc.relay_admin import RelayAdmin
 from wuzapi_manager_server.rpc.relay_answers import lowered, object_of, session_of, timestamp_of
 from wuzapi_manager_server.rpc.relay_calls import RelayCalls
+from wuzapi_manager_server.rpc.relay_media import RelayMedia, by_content
 from wuzapi_manager_server.rpc.relay_pages import RelayPages
 from wuzapi_manager_server.rpc.relay_routes import ASKS, SENDS, SET_WEBHOOK, Ask, send_body
-from wuzapi_manager_server.rpc.requests import repeatable
+from wuzapi_manager_server.rpc.requests import Problems, repeatable
 from wuzapi_manager_server.services.relay import Relay, data_of, failure
 from wuzapi_manager_server.services.sends import Sends
 from wuzapi_manager_server.services.sessions import Sessions
 from wuzapi_manager_server.upstreams.wuzapi_gateway import AnswerLost, WuzapiCall
 
 Behaviour = Callable[[Message, object], Awaitable[object]]
+_MAKERS = {
+    (False, False): grpc.unary_unary_rpc_method_handler,
+    (False, True): grpc.unary_stream_rpc_method_handler,
+    (True, False): grpc.stream_unary_rpc_method_handler,
+}
+_BYTES_A_SECOND = 1 << 20  # at which a long send goes at least: to WUZAPI, and from there to WhatsApp
 _SERVICE = pb.DESCRIPTOR.services_by_name["RelayService"]
 _STATUS = WuzapiCall("GET", "/session/status", again=True)
 
@@ -42,7 +49,7 @@ class RelayServicer:
         relay: Relay,
         sends: Sends,
         sessions: Sessions,
-        parts: tuple[RelayCalls, RelayAdmin, RelayPages],
+        parts: tuple[RelayCalls, RelayAdmin, RelayPages, RelayMedia],
         *,
         timeout: float,
         base_url: str,
@@ -54,7 +61,7 @@ class RelayServicer:
         self._timeout = timeout
         self._base_url = base_url
         self._answer_bytes = answer_bytes
-        calls, admin, pages = parts
+        calls, admin, pages, self._media = parts
         own: Mapping[str, Callable[..., object]] = {
             "Call": calls.call,
             "CheckHealth": self.check_health,
@@ -69,6 +76,7 @@ class RelayServicer:
             "ListUsers": pages.list_users,
             "SetWebhook": self.set_webhook,
             "UpdateUser": admin.update_user,
+            "UploadMedia": self._media.upload_media,
             "WatchSession": self.watch_session,
         }
         self._own = own
@@ -81,8 +89,7 @@ class RelayServicer:
     def _handler(self, method: MethodDescriptor) -> "grpc.RpcMethodHandler[Message, Message]":
         own = self._own.get(method.name)
         behaviour = cast("Behaviour", own) if own else self._by_table(method)
-        make = grpc.unary_stream_rpc_method_handler if method.server_streaming else grpc.unary_unary_rpc_method_handler
-        return make(
+        return _MAKERS[method.client_streaming, method.server_streaming](
             behaviour,
             GetMessageClass(method.input_type).FromString,
             GetMessageClass(method.output_type).SerializeToString,
@@ -109,14 +116,22 @@ class RelayServicer:
 
     async def _send(self, name: str, kind: type[Message], request: Message, _: object) -> object:
         user = user_of_call()
-        send, body = SENDS[name], send_body(name, request)
+        send, problems = SENDS[name], Problems()
+        media = problems.attempt(lambda: self._media.of(user, request), None)
+        body = problems.attempt(lambda: send_body(name, request, media), {})
+        problems.settle()
         given = str(getattr(request, "request_id", ""))
         request_id = given or str(uuid4())
-        current().deadline.cap(self._timeout)
+        longer = media.size / _BYTES_A_SECOND if media else 0.0
+        seconds = self._timeout + longer
+        current().deadline.cap(seconds)
 
         async def sent(message_id: str) -> bytes:
-            call = WuzapiCall("POST", send.path, body={**body, "Id": message_id} if send.own_id else body)
-            data = lowered(await self._relay.send(user, call, Deadline.after(self._timeout)))
+            named = {**body, "Id": message_id} if send.own_id else body
+            with self._media.attached(
+                WuzapiCall("POST", send.path, body=named, seconds=seconds), media, send.shape.media
+            ) as call:
+                data = lowered(await self._relay.send(user, call, Deadline.after(seconds)))
             identity = data.get("id")
             message = pb.SentMessage(
                 id=identity if isinstance(identity, str) and identity else str(body.get("Id", message_id)),
@@ -125,7 +140,7 @@ class RelayServicer:
             )
             return kind(message=message).SerializeToString()
 
-        return await self._sends.send(repeatable(user, request, request_id), sent)
+        return await self._sends.send(repeatable(user, by_content(request, media), request_id), sent, longer)
 
     async def get_session_status(self, _request: pb.GetSessionStatusRequest, _: object) -> Message:
         """See the proto. Versions before May 2025 answer with an error where there is no session."""

@@ -13,9 +13,10 @@ from typing import NamedTuple, Protocol, cast
 from google.protobuf.message import Message
 
 from wuzapi_manager.v1 import relay_pb2 as pb
-from wuzapi_manager_server.domain.media import Kind, check_url, data_url, media_type
+from wuzapi_manager_server.domain.media import Kind, check_size, check_url, data_url, media_type, type_of
 from wuzapi_manager_server.domain.phones import group_of, phone_of
 from wuzapi_manager_server.domain.table import Json
+from wuzapi_manager_server.domain.uploaded_media import UploadedMedia
 from wuzapi_manager_server.errors import InvalidInput, Text, Violation
 from wuzapi_manager_server.rpc.requests import Problems, missing
 
@@ -27,7 +28,7 @@ _LONGEST = 1_024
 _LONGEST_ID = 128
 _TINY = 1e-8
 _NO_KEYS: Mapping[str, str] = MappingProxyType({})
-_MEDIA = ("data", "url", "mime_type")
+_MEDIA = ("data", "url", "media_id", "mime_type")
 _LONG = {"body": MOST_TEXT, "caption": MOST_TEXT, "vcard": MOST_TEXT, "url": 2_048}
 
 
@@ -41,14 +42,14 @@ class Shape(NamedTuple):
     """Least and most items of lists."""
 
 
-def body_of(request: Message, shape: Shape) -> Body:
-    """The body of a request. InvalidInput with every bad field at once."""
+def body_of(request: Message, shape: Shape, uploaded: UploadedMedia | None = None) -> Body:
+    """The body of a request, without the media where that was `uploaded`. InvalidInput with every bad field at once."""
     problems = Problems()
     body: Body = {}
     for name in shape.required:
         problems.require(name, getattr(request, name))
     if shape.media is not None:
-        problems.attempt(partial(_put_media, request, shape.media, body), None)
+        problems.attempt(partial(_put_media, request, shape.media, body, uploaded), None)
     for field in request.DESCRIPTOR.fields:
         name = field.name
         if name == "request_id" or (shape.media is not None and name in _MEDIA):
@@ -187,23 +188,33 @@ def _put_presence(name: str, value: object, body: Body) -> None:
 class _Media(Protocol):
     data: bytes
     url: str
+    media_id: str
     mime_type: str
 
 
-def _put_media(request: Message, kind: Kind, body: Body) -> None:
+def _put_media(request: Message, kind: Kind, body: Body, uploaded: UploadedMedia | None) -> None:
     media = cast("_Media", request)
     data, url, mime = media.data, media.url, media.mime_type
-    key = kind.capitalize()
-    if data:
-        found = media_type(kind, data, mime)
+    key = media_key(kind)
+    if uploaded is not None:
+        check_size(kind, uploaded.size, "media_id")
+        body["MimeType"] = media_type(kind, uploaded.told, mime or uploaded.mime_type, "media_id")
+    elif data:
+        check_size(kind, len(data), "data")
+        found = media_type(kind, type_of(data), mime)
         body[key] = data_url(kind, data, found)
         body["MimeType"] = found
     elif url:
         body[key] = check_url(url, "url")
         if mime:
-            body["MimeType"] = media_type(kind, b"", mime)
-    else:
+            body["MimeType"] = media_type(kind, "", mime)
+    elif not media.media_id:  # one that is no good was told of already
         raise InvalidInput([missing("media")])
+
+
+def media_key(kind: Kind) -> str:
+    """WUZAPI's name of the field that media of a kind goes into."""
+    return kind.capitalize()
 
 
 def _context(body: Body) -> Body:

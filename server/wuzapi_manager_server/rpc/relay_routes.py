@@ -11,6 +11,7 @@ from wuzapi_manager.v1 import relay_pb2 as pb
 from wuzapi_manager_server.domain.media import check_url
 from wuzapi_manager_server.domain.qr_picture import drawn, png_of
 from wuzapi_manager_server.domain.table import Json
+from wuzapi_manager_server.domain.uploaded_media import UploadedMedia
 from wuzapi_manager_server.errors import Code, InvalidInput, NotFound, Text, Violation, WuzapiError
 from wuzapi_manager_server.rpc.relay_answers import (
     fill,
@@ -73,9 +74,9 @@ SENDS: Mapping[str, Send] = {
 }
 
 
-def send_body(name: str, request: Message) -> Body:
-    """The body of a send, but for its Id. InvalidInput with every bad field."""
-    body = body_of(request, SENDS[name].shape)
+def send_body(name: str, request: Message, uploaded: UploadedMedia | None = None) -> Body:
+    """The body of a send, but for its Id and media that was `uploaded`. InvalidInput with every bad field."""
+    body = body_of(request, SENDS[name].shape, uploaded)
     match request:
         case pb.SendLocationRequest():
             body.setdefault("Latitude", 1e-8)

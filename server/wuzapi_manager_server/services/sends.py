@@ -6,6 +6,7 @@ that a repeat bears the same one, also after a crash in between.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from hashlib import sha256
 
 from prometheus_client import Counter
@@ -33,15 +34,17 @@ class Sends:
         self._outcomes = outcomes
         self._running: set[asyncio.Task[bytes]] = set()
 
-    async def send(self, request: Request, work: Callable[[str], Awaitable[bytes]]) -> bytes:
+    async def send(self, request: Request, work: Callable[[str], Awaitable[bytes]], longer: float = 0.0) -> bytes:
         """The answer of `work`, which is given the WhatsApp id to send under. It is completed without its caller too.
+
+        It may take so many seconds `longer` than others before it counts as cut off.
 
         The same request again gives the stored answer. SendUnknown where `work` raises AnswerLost: the next repeat
         sends again under the same id. InvalidInput for the request_id of another body; Conflict while the first is
         under way.
         """
         check_request_id(request.request_id)
-        task = asyncio.create_task(self._send(request, work))
+        task = asyncio.create_task(self._send(request, work, timedelta(seconds=longer)))
         self._running.add(task)
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)
@@ -51,9 +54,9 @@ class Sends:
         if self._running:
             await asyncio.wait(self._running)
 
-    async def _send(self, request: Request, work: Callable[[str], Awaitable[bytes]]) -> bytes:
+    async def _send(self, request: Request, work: Callable[[str], Awaitable[bytes]], longer: timedelta) -> bytes:
         scope = scope_of(request)
-        stored = await self._database.write(lambda: self._store.begin(scope, request.body, again=True))
+        stored = await self._database.write(lambda: self._store.begin(scope, request.body, again=True, longer=longer))
         if stored is not None:
             return stored
         message_id = _PREFIX + sha256(b"message id\0" + scope).hexdigest()[:_ID_DIGITS].upper()

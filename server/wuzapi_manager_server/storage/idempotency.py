@@ -90,15 +90,16 @@ class IdempotencyStore:
         self._clock = clock
         self._max_age = max_age
 
-    def begin(self, scope: bytes, body: bytes, *, again: bool = False) -> bytes | None:
+    def begin(self, scope: bytes, body: bytes, *, again: bool = False, longer: timedelta = timedelta()) -> bytes | None:
         """The answer of the same request before; None when it is new, and then it is recorded as begun.
 
         InvalidInput where the scope came with another body, Conflict where the first is still running (with
         `retry_after`) or was cut off, so that its outcome is not known (without). With `again` a request that was left
-        or cut off is begun once more.
+        or cut off is begun once more. It may run for so much `longer` than `max_age`.
         """
         asked = _remembered(scope, body)
         now = self._clock()
+        oldest = now - self._max_age - longer
         row = self._find(asked)
         if row is not None and moment_of(row.created_at) < now - KEPT:
             self._remove(row.scope)
@@ -119,12 +120,12 @@ class IdempotencyStore:
                 ]
             )
         if kept.answer is None and again:
-            if row.answered != LEFT and moment_of(row.created_at) > now - self._max_age:
+            if row.answered != LEFT and moment_of(row.created_at) > oldest:
                 raise _running()
             self._database.changed(_RETAKE, {"scope": row.scope, "created_at": moment_text(now)})
             return None
         if kept.answer is None:
-            raise _running() if moment_of(row.created_at) > now - self._max_age else _cut_off()
+            raise _running() if moment_of(row.created_at) > oldest else _cut_off()
         return b64decode(kept.answer)
 
     def finish(self, scope: bytes, answer: bytes) -> None:

@@ -4,11 +4,11 @@ import asyncio
 import re
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import httpx
 
@@ -38,6 +38,19 @@ class HttpAnswer(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+class Pieces(Protocol):
+    """A body that is sent piece by piece, and more than once where need be."""
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Its pieces, from the beginning."""
+        ...
 
 
 class HttpUpstream:
@@ -82,14 +95,16 @@ class HttpUpstream:
         *,
         params: Sequence[tuple[str, str]] = (),
         headers: Mapping[str, str] = _NO_HEADERS,
-        body: bytes | None = None,
+        body: bytes | Pieces | None = None,
         again: bool = False,
+        seconds: float | None = None,
     ) -> HttpAnswer:
         """Sends a request to `path` below the base URL, which starts with one slash and is percent-encoded.
 
         `again` says that the call has no effect, or the same effect twice: it is sent up to three times then, after a
         failure or where the answer asks to come back in time (Retry-After of a 429 or 503). Without, it is sent again
-        only where nothing of it had left, on a connection that had been closed meanwhile.
+        only where nothing of it had left, on a connection that had been closed meanwhile. `seconds` bounds this call in
+        place of `timeout`.
 
         Raises Unreachable, Late, Unavailable, TooLarge, or the guard's PermissionDenied. ValueError for a path that
         could lead elsewhere, a URL above 64 KiB, or a header that is none.
@@ -98,18 +113,23 @@ class HttpUpstream:
             raise ValueError(
                 "a path must start with one slash and have no query, fragment, white space or dot segments"
             )
-        left = min(deadline.remaining(), self._timeout)
+        longest = self._timeout if seconds is None else seconds
+        left = min(deadline.remaining(), longest)
         if left <= 0:
             raise Late(sent=False)
         sent_headers = httpx.Headers(_HEADERS)
         sent_headers.update(headers)
+        if body is not None and not isinstance(body, bytes):
+            sent_headers["content-length"] = str(
+                body.size
+            )  # without, it would go in chunks, which not all servers take
         try:
             url = httpx.URL(self._base + path)
             request = httpx.Request(method, url, params=list(params) or None, headers=sent_headers, content=body)
         except httpx.InvalidURL:
             raise ValueError("a URL that is too long") from None
         until = Deadline.after(left)
-        progress = Progress()
+        progress = Progress(patience=longest / 2)
         self._host.earn()
         try:
             async with asyncio.timeout(left):
@@ -180,7 +200,7 @@ class HttpUpstream:
     async def _tried(
         self, request: httpx.Request, until: Deadline, progress: Progress, verdict: Verdict, *, again: bool
     ) -> HttpAnswer:
-        async with self._host.call(self._timeout / 2, verdict):
+        async with self._host.call(progress.patience, verdict):
             request.extensions = {PROGRESS: progress, UNTIL: until}
             try:
                 answer = await self._answer(request)

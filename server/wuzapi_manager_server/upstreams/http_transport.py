@@ -34,10 +34,12 @@ def public_tls() -> ssl.SSLContext:
 class Progress:
     """How far a request came, in all its attempts. `sent`: some of it may have left.
 
-    `reused`: the last attempt was on a connection that had been open before.
+    `reused`: the last attempt was on a connection that had been open before. `patience` is after how many seconds
+    giving up is the host's fault.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float) -> None:
+        self.patience = patience
         self.sent = False
         self.reused = False
         self._sent_before = False

@@ -10,6 +10,7 @@ from wuzapi_manager_server.domain.caller import User
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.table import Json
 from wuzapi_manager_server.errors import OutcomeUnknown, ServiceError, Text, WuzapiUnreachable
+from wuzapi_manager_server.upstreams.file_body import FileJson
 from wuzapi_manager_server.upstreams.http import HttpUpstream, Late, TooLarge, Unavailable, Unreachable
 from wuzapi_manager_server.upstreams.wuzapi_failures import bad_answer, late, unreachable
 
@@ -18,13 +19,18 @@ _NOTHING: Mapping[str, str] = {}
 
 
 class WuzapiCall(NamedTuple):
-    """A call to make. `again` says that it has no effect and may be sent more than once."""
+    """A call to make. `again` says that it has no effect and may be sent more than once.
+
+    `file` goes out in place of `body`; `seconds` replaces the longest time that calls may take.
+    """
 
     method: str
     path: str
     params: Mapping[str, str] = _NOTHING
     body: Mapping[str, Json] | None = None
     again: bool = False
+    file: FileJson | None = None
+    seconds: float | None = None
 
 
 class WuzapiAnswer(NamedTuple):
@@ -79,7 +85,7 @@ class WuzapiGateway:
         await self._upstream.close()
 
     async def _send(self, call: WuzapiCall, credentials: Mapping[str, str], deadline: Deadline) -> WuzapiAnswer:
-        body = None if call.body is None else orjson.dumps(call.body)
+        body = call.file or (None if call.body is None else orjson.dumps(call.body))
         headers = {**credentials, "content-type": "application/json"} if body is not None else credentials
         try:
             answer = await self._upstream.send(
@@ -90,6 +96,7 @@ class WuzapiGateway:
                 headers=headers,
                 body=body,
                 again=call.again,
+                seconds=call.seconds,
             )
         except Unavailable as failure:
             raise unreachable(failure.retry_after) from None

@@ -1,7 +1,10 @@
 """The Python client of the relay, against a real server."""
 
+import hashlib
 import io
+import os
 import threading
+from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +65,54 @@ def test_every_kind_of_message_is_sent(me: WuzapiManager, wuzapi: FakeWuzapi, tm
     me.react(PHONE, ids[1], "👍", own=True)
     me.mark_read(PHONE, [ids[1]], sender="1@lid")
     me.set_chat_presence(PHONE, "composing")
+
+
+def test_long_media_goes_up_in_a_stream(me: WuzapiManager, wuzapi: FakeWuzapi, tmp_path: Path) -> None:
+    """A file of a Path, an open file from where it stands, bytes, and what was uploaded before; repeats are one."""
+    data = b"%PDF-1.7" + os.urandom(5 << 20)
+    file, before = tmp_path / "report.pdf", len(wuzapi.sent)
+    file.write_bytes(data)
+    request_id = "7d0c9d5e-62f4-4a5b-9d5c-0a5ad9d3f8a1"
+    first = me.send_document(PHONE, file, request_id=request_id)
+    assert me.send_document(PHONE, data, "report.pdf", request_id=request_id) == first
+    with file.open("rb") as opened:
+        opened.seek(8)
+        me.send_document(PHONE, opened, "rest.bin")
+    with file.open("rb") as opened:
+        opened.seek(len(data) - 100)
+        me.send_document(PHONE, opened, "end.bin")
+    media = me.upload_media(file, kind="DOCUMENT", sha256=hashlib.sha256(data).hexdigest())
+    me.send_document(PHONE, media, "again.pdf")
+    sent = [
+        (body["filename"], b64decode(str(body["document"]).partition(",")[2])) for _, _, _, body in wuzapi.sent[before:]
+    ]
+    assert sent == [
+        ("report.pdf", data),
+        ("rest.bin", data[8:]),
+        ("end.bin", data[-100:]),
+        ("again.pdf", data),
+    ]
+
+
+def test_what_cannot_be_uploaded_is_told(me: WuzapiManager, tmp_path: Path) -> None:
+    """More than WhatsApp takes is refused by its size alone; a pipe has none; what reading raises comes out."""
+    file = tmp_path / "long.png"
+    with file.open("wb") as opened:
+        opened.truncate(17 << 20)
+    with pytest.raises(errors.InvalidArgument) as refusal:
+        me.send_image(PHONE, file)
+    assert [violation.field for violation in refusal.value.violations] == ["size_bytes"]
+    reading, writing = os.pipe()
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe, pytest.raises(ValueError, match="size"):
+        me.upload_media(pipe)
+
+    class Broken(io.BytesIO):
+        def read(self, _size: int | None = -1, /) -> bytes:
+            raise OSError("the disk broke")
+
+    with pytest.raises(OSError, match="the disk broke"):
+        me.upload_media(Broken(b"x" * 100))
 
 
 def test_a_lost_answer_is_the_clients_to_repeat(me: WuzapiManager, wuzapi: FakeWuzapi) -> None:
