@@ -36,7 +36,7 @@ from wuzapi_manager_server.services.backups import Backups
 from wuzapi_manager_server.services.backups_schedule import BackupSchedule
 from wuzapi_manager_server.services.backups_upload import Uploads
 from wuzapi_manager_server.services.branding import Brandings
-from wuzapi_manager_server.services.callers import Callers
+from wuzapi_manager_server.services.callers import LONGEST_TTL, Callers
 from wuzapi_manager_server.services.connections import Connections
 from wuzapi_manager_server.services.figures import figures_of
 from wuzapi_manager_server.services.maintenance import Maintenance
@@ -75,6 +75,7 @@ from wuzapi_manager_server.storage.models import now_utc
 from wuzapi_manager_server.storage.pragmas import Pragmas
 from wuzapi_manager_server.storage.secret_keys import KEYS_FILE, TOKEN_FILE, load_admin_token, open_box
 from wuzapi_manager_server.storage.sweeper import DELETED_KEPT, Kept, Sweeper
+from wuzapi_manager_server.storage.user_changes import UserChangeStore
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
 from wuzapi_manager_server.upstreams.http import HttpUpstream
 from wuzapi_manager_server.upstreams.wuzapi import Wuzapi
@@ -178,14 +179,15 @@ async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
         once = Once(database, requests)
         guard = AddressGuard(settings.allowed_source_hosts, settings.denied_source_hosts)
         sources = Sources(_engines(settings, pool, guard, metrics), partial(store.get, secrets=True), guard)
-        audits = AuditStore(database, box, now_utc)
+        audits, changes = AuditStore(database, box, now_utc), UserChangeStore(database, now_utc)
         audit = Audit(database, audits, metrics.audit_lost)
         kept = [
             Kept(DELETED_KEPT, store.purge),
             Kept(REQUESTS_KEPT, requests.purge),
             Kept(AUDIT_KEPT, audits.purge),
+            Kept(LONGEST_TTL, changes.purge),
         ]
-        callers = Callers(token, wuzapi, settings.user_cache_ttl)
+        callers = Callers(token, wuzapi, settings.user_cache_ttl, changes=changes)
         relay = Relay(_gateway(settings, token, metrics), callers)
         sends = _sends(settings, database, box, metrics)
         media = MediaUploads(MediaFolder(media_path(settings)), box)

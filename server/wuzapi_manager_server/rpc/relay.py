@@ -111,7 +111,7 @@ class RelayServicer:
             response = ask.answer(await self._relay.ask(user, call, current().deadline))
         finally:
             if not read and ask.path.startswith("/session/"):
-                self._relay.callers.forget(token=user.token)
+                await self._relay.callers.changed(token=user.token, identity=user.id)
         return fitting(response, self._answer_bytes)
 
     async def _send(self, name: str, kind: type[Message], request: Message, _: object) -> object:

@@ -51,7 +51,7 @@ class RelayAdmin:
                 repeatable(call.caller, request, request.request_id), made, undone=lambda: not lost
             )
         finally:
-            self._relay.callers.forget(token=request.user.token)
+            await self._relay.callers.changed(token=request.user.token)
 
     async def update_user(self, request: pb.UpdateUserRequest, _: object) -> pb.UpdateUserResponse:
         """See the proto."""
@@ -60,7 +60,7 @@ class RelayAdmin:
         try:
             await self._ask(WuzapiCall("PUT", f"{_USERS}/{identity}", body=body))
         finally:
-            self._relay.callers.forget(identity=identity, token=request.user.token)
+            await self._relay.callers.changed(identity=identity, token=request.user.token)
         return pb.UpdateUserResponse(user=await self._user(identity))
 
     async def delete_user(self, request: pb.DeleteUserRequest, _: object) -> pb.DeleteUserResponse:
@@ -70,7 +70,7 @@ class RelayAdmin:
         try:
             await self._ask(WuzapiCall("DELETE", f"{_USERS}/{identity}{'/full' if full else ''}"))
         finally:
-            self._relay.callers.forget(identity=identity)
+            await self._relay.callers.changed(identity=identity)
         return pb.DeleteUserResponse(id=identity)
 
     async def _user(self, identity: str) -> pb.WuzapiUser:

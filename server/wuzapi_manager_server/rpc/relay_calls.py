@@ -63,7 +63,7 @@ class RelayCalls:
         except AnswerLost as lost:
             raise lost.error from None
         finally:
-            self._forget(caller, call, scope)
+            await self._changed(caller, call, scope)
         return self._response(call, answer, scope, current().language)
 
     async def _send(self, request: pb.CallRequest, caller: Caller, call: WuzapiCall) -> bytes:
@@ -89,16 +89,16 @@ class RelayCalls:
         except _NotSentError as refused:
             return refused.response.SerializeToString()
 
-    def _forget(self, caller: Caller, call: WuzapiCall, scope: Scope) -> None:
+    async def _changed(self, caller: Caller, call: WuzapiCall, scope: Scope) -> None:
         """What is kept of users whom the call may have changed is dropped."""
         if call.method == "GET":
             return
         if scope is Scope.ADMIN:
             identity = call.path.removeprefix(_USERS).strip("/").partition("/")[0]
             token = next((value for key, value in (call.body or {}).items() if key.lower() == "token"), "")
-            self._relay.callers.forget(identity=identity, token=token if isinstance(token, str) else "")
+            await self._relay.callers.changed(identity=identity, token=token if isinstance(token, str) else "")
         elif isinstance(caller, User) and call.path.startswith("/session/"):
-            self._relay.callers.forget(token=caller.token)
+            await self._relay.callers.changed(token=caller.token, identity=caller.id)
 
     def _response(self, call: WuzapiCall, answer: WuzapiAnswer, scope: Scope, language: Language) -> pb.CallResponse:
         response = pb.CallResponse(success=answer.ok, status=answer.status)

@@ -2,15 +2,20 @@
 
 import asyncio
 import hmac
+from collections.abc import Sequence
+from datetime import timedelta
 from hashlib import sha256
 from typing import Protocol
 
 from wuzapi_manager_server.domain.caller import Admin, Caller, Public, User, is_admin_token, is_user_token
 from wuzapi_manager_server.domain.deadline import Deadline, timed_out
-from wuzapi_manager_server.errors import Code, InvalidToken, Text, WuzapiError
+from wuzapi_manager_server.errors import Code, InvalidToken, ServiceError, Text, WuzapiError
+from wuzapi_manager_server.observe import failure, logger
 from wuzapi_manager_server.services.user_cache import UserCache
 from wuzapi_manager_server.upstreams.wuzapi import WuzapiUser
 
+LONGEST_TTL = timedelta(hours=24)
+"""The longest that users may be kept: what was told of changes may be forgotten afterwards."""
 _LONGEST_QUESTION = 60.0
 _PUBLIC = Public()
 _ADMIN = Admin()
@@ -24,12 +29,39 @@ class Tokens(Protocol):
         ...
 
 
+class Told(Protocol):
+    """A change of a user that some process told of."""
+
+    @property
+    def number(self) -> int:
+        """Grows with every change."""
+        ...
+
+    @property
+    def user_id(self) -> str:
+        """Whose; empty where that is not known."""
+        ...
+
+
+class Changes(Protocol):
+    """What processes tell each other of changed users."""
+
+    def since(self, seen: int) -> Sequence[Told]:
+        """The changes from that number on, which is 0 at first; that one included where it is still known."""
+        ...
+
+    async def add(self, user_id: str) -> None:
+        """Tells the others."""
+        ...
+
+
 class Callers:
     """Tells who is calling from the tokens of a call. For the tasks of one event loop.
 
     Users are asked for at `wuzapi` and kept for `ttl` seconds, refused tokens for `refusal_ttl`; at most `size` of
     each, apart, so that guesses of tokens cannot push out users. Failures to find out are not kept. While several calls
-    wait for the same token there is one question, which ends when the last of them leaves.
+    wait for the same token there is one question, which ends when the last of them leaves. What `changes` tell is
+    looked at in every call, so that an answer is never older than a change that any process has acknowledged.
 
     `hits` and `misses` count how often the answer was there already and how often not, `questions` how often WUZAPI was
     asked.
@@ -42,13 +74,16 @@ class Callers:
         ttl: float = 300.0,
         refusal_ttl: float = 10.0,
         size: int = 10_000,
+        changes: Changes | None = None,
     ) -> None:
         self._admin_digest = sha256(admin_token.encode()).digest()
         self._wuzapi = wuzapi
         self._users: UserCache[WuzapiUser] = UserCache(ttl, size)
         self._refused: UserCache[bool] = UserCache(refusal_ttl, size)
         self._running: dict[bytes, _Question] = {}
-        self._changes = 0
+        self._changes = changes
+        self._seen = 0
+        self._forgotten = 0
         self.hits = 0
         self.misses = 0
         self.questions = 0
@@ -79,6 +114,7 @@ class Callers:
         if not is_user_token(token):
             raise _invalid_token()
         digest = sha256(token.encode()).digest()
+        self._catch_up()
         found = self._users.get(digest)
         if found is not None:
             self.hits += 1
@@ -98,13 +134,41 @@ class Callers:
         Users whose id an old WUZAPI does not tell may be meant by any id. Questions under way are answered to those who
         wait, and not kept.
         """
-        self._changes += 1
+        self._forgotten += 1
         if token:
             digest = sha256(token.encode()).digest()
             self._users.drop(lambda key, _: key == digest)
             self._refused.drop(lambda key, _: key == digest)
         if identity:
             self._users.drop(lambda _, user: user.id in {identity, ""})
+
+    async def changed(self, *, token: str = "", identity: str = "") -> None:
+        """Drops what is kept of a user, as `forget`, here and in all other processes before this returns.
+
+        Where the others cannot be told that is logged, and they keep what they have for its time.
+        """
+        self.forget(token=token, identity=identity)
+        if self._changes is None:
+            return
+        try:
+            await self._changes.add(identity)
+        except ServiceError as error:
+            logger().warning("change of a user not told", **failure(error))
+
+    def _catch_up(self) -> None:
+        """Drops what changed in other processes. Tokens are not told: refusals, which are short-lived, go all."""
+        if self._changes is None:
+            return
+        told = self._changes.since(self._seen)
+        if len(told) == (1 if self._seen else 0) and (not told or told[0].number == self._seen):
+            return
+        self._forgotten += 1
+        self._refused.clear()
+        if self._seen and (not told or told[0].number != self._seen):  # purged, or the database was restored
+            self._users.clear()
+        changed = {change.user_id for change in told if change.number != self._seen}
+        self._users.drop(lambda _, user: user.id in changed or not user.id)
+        self._seen = told[-1].number if told else 0
 
     def _admin(self, authorization: str) -> Admin:
         scheme, space, rest = authorization.partition(" ")
@@ -137,9 +201,10 @@ class Callers:
 
     async def _question(self, wuzapi: Tokens, digest: bytes, token: str) -> WuzapiUser | None:
         """Asks for all who wait. It has a deadline of its own, so that an impatient caller does not spoil it."""
-        changes = self._changes
+        forgotten = self._forgotten
         user = await wuzapi.session_status(token, Deadline.after(_LONGEST_QUESTION))
-        if changes != self._changes:  # it may be of before the change
+        self._catch_up()
+        if forgotten != self._forgotten:  # it may be of before the change
             return user
         if user is None:
             self._refused.put(digest, value=True)

@@ -60,7 +60,7 @@ class Sessions:
                 last = seen
                 yield seen
             if seen.state == "LOGGED_IN":
-                self._relay.callers.forget(token=user.token)  # the JID that was kept is that of before
+                await self._relay.callers.changed(token=user.token, identity=user.id)  # the JID kept is that of before
                 return
             if deadline.remaining() <= self._interval:
                 return

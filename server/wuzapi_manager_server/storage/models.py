@@ -143,6 +143,19 @@ class AuditEntry(_Table):
         table_name = "audit_events"
 
 
+class UserChange(_Table):
+    """A change of a user of WUZAPI; `user_id` is empty where it is not known."""
+
+    id = AutoField()
+    user_id = TextField()
+    created_at = TextField()
+
+    class Meta:
+        """Where it lies."""
+
+        table_name = "user_changes"
+
+
 def compiled(query: Query) -> str:
     """The text of a statement whose values are all named (`SQL(":id")`). ValueError when one is not."""
     text, values = query.sql()

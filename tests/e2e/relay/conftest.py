@@ -1,6 +1,7 @@
 """A server with a WUZAPI of its own, whose switches the tests throw."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -45,3 +46,13 @@ def ana(world: World) -> Caller:
 def user_of(wuzapi: FakeWuzapi, token: str) -> FakeUser:
     """The user of that token as WUZAPI keeps it."""
     return next(user for user in wuzapi.users.values() if user.token == token)
+
+
+def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Waits until it holds."""
+    waiting = threading.Event()
+    for _ in range(int(seconds / 0.02)):
+        if holds():
+            return
+        waiting.wait(0.02)
+    raise AssertionError("it never held")

@@ -14,6 +14,7 @@ import pytest
 
 from tests.contract.calls import Caller, refused
 from tests.contract.server import World
+from tests.e2e.relay.conftest import until
 from tests.e2e.relay.test_relay_sends import JPEG, MP4, OGG, PHONE, PNG, WEBP
 from tests.fakes.wuzapi import FakeWuzapi, Lost
 from wuzapi_manager.v1 import relay_pb2 as pb
@@ -215,6 +216,21 @@ def test_other_bytes_than_announced_leave_nothing(
     assert files_of(world) == []
 
 
+def test_a_byte_too_many_is_refused_when_it_comes(ana: Caller, world: World, nothing_here: None) -> None:
+    """Who announces little and sends on is not read to an end that may never come."""
+    never = threading.Event()
+
+    def endless() -> Iterator[pb.UploadMediaRequest]:
+        yield pb.UploadMediaRequest(size_bytes=4, chunk=b"12345")
+        never.wait(30)
+
+    with refused(grpc.StatusCode.INVALID_ARGUMENT, "VALIDATION_ERROR") as refusal:
+        ana.relay.UploadMedia(endless(), timeout=10)
+    never.set()
+    assert [*refusal.violations] == ["size_bytes"]
+    assert files_of(world) == []
+
+
 def test_an_empty_stream_and_the_administrator_are_refused(ana: Caller, world: World) -> None:
     """There must be something, of a user."""
     with refused(grpc.StatusCode.INVALID_ARGUMENT):
@@ -235,10 +251,10 @@ def test_a_stream_that_breaks_off_leaves_nothing(ana: Caller, world: World, noth
         never.wait(30)
 
     call = ana.relay.UploadMedia.future(broken())
-    _until(lambda: any(file.stat().st_blocks for file in files_of(world)))
+    until(lambda: any(file.stat().st_blocks for file in files_of(world)))
     call.cancel()
     never.set()
-    _until(lambda: files_of(world) == [])
+    until(lambda: files_of(world) == [])
 
 
 def test_media_of_another_kind_or_too_long_for_it_is_refused(ana: Caller, wuzapi: FakeWuzapi) -> None:
@@ -276,13 +292,3 @@ def test_no_content_is_in_the_log(ana: Caller, world: World, nothing_here: None)
     log = world.log.read_bytes()
     assert b"UploadMedia" in log
     assert not any(part in log for part in (b"a secret that", media.id.encode(), files_of(world)[0].name.encode()))
-
-
-def _until(holds: object, seconds: float = 20.0) -> None:
-    """Waits until it holds."""
-    waiting = threading.Event()
-    for _ in range(int(seconds / 0.02)):
-        if holds():  # type: ignore[operator]
-            return
-        waiting.wait(0.02)
-    raise AssertionError("it never held")

@@ -1,6 +1,5 @@
 """Sends: what WUZAPI is told, what callers get, and that a repeat sends nothing twice."""
 
-import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,6 +11,7 @@ from google.protobuf.message import Message
 
 from tests.contract.calls import Caller, refused
 from tests.contract.server import World
+from tests.e2e.relay.conftest import until
 from tests.fakes.http_server import Request
 from tests.fakes.wuzapi import FakeWuzapi, Lost, State
 from wuzapi_manager.v1 import relay_pb2 as pb
@@ -145,7 +145,7 @@ def test_a_send_under_way_is_not_begun_again(ana: Caller, wuzapi: FakeWuzapi) ->
     before, came = len(wuzapi.sent), len(wuzapi.requests)
     with ThreadPoolExecutor(1) as pool, wuzapi.held():
         first = pool.submit(ana.relay.SendText, request)
-        _until(lambda: len(wuzapi.requests) > came)
+        until(lambda: len(wuzapi.requests) > came)
         with refused(grpc.StatusCode.ABORTED, "CONFLICT") as refusal:
             ana.relay.SendText(request)
     assert refusal.retry_after
@@ -214,7 +214,7 @@ def test_a_caller_who_leaves_does_not_stop_a_send(ana: Caller, world: World, wuz
     with wuzapi.held():
         with pytest.raises(grpc.RpcError):
             ana.relay.SendText(request, timeout=0.3)
-        _until(lambda: len(wuzapi.requests) > came)
+        until(lambda: len(wuzapi.requests) > came)
 
     def answered() -> bool:
         try:
@@ -222,7 +222,7 @@ def test_a_caller_who_leaves_does_not_stop_a_send(ana: Caller, world: World, wuz
         except grpc.RpcError:
             return False
 
-    _until(answered)
+    until(answered)
     assert len(wuzapi.sent) == before + 1
 
 
@@ -231,16 +231,6 @@ def test_two_users_share_no_ids(ana: Caller, world: World, wuzapi: FakeWuzapi) -
     request = pb.SendTextRequest(phone=PHONE, body="mine", request_id=str(uuid4()))
     other = world.user("token-of-bruno")
     assert ana.relay.SendText(request).message.id != other.relay.SendText(request).message.id
-
-
-def _until(holds: "Any", seconds: float = 20.0) -> None:
-    """Waits until it holds."""
-    waiting = threading.Event()
-    for _ in range(int(seconds / 0.02)):
-        if holds():
-            return
-        waiting.wait(0.02)
-    raise AssertionError("it never held")
 
 
 def test_requests_bear_no_token_in_the_query(ana: Caller, wuzapi: FakeWuzapi) -> None:

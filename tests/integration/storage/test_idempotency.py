@@ -101,3 +101,14 @@ async def test_a_create_and_its_answer_are_one_transaction(
     answers = await asyncio.gather(*(database.write(create) for _ in range(10)))
     assert set(answers) == {b"1"}
     assert len(store.page(ConnectionFilter(), ("name", False), None, 9)) == 1
+
+
+async def test_a_long_request_is_cut_off_later(database: Database, requests: IdempotencyStore, clock: Clock) -> None:
+    """What may take longer is still under way when others of its age count as cut off."""
+    longer = timedelta(seconds=100)
+    assert await database.write(lambda: requests.begin(b"scope", b"body", again=True, longer=longer)) is None
+    clock.forward(minutes=3, seconds=30)
+    with pytest.raises(Conflict, match="still running"):
+        await database.write(lambda: requests.begin(b"scope", b"body", again=True, longer=longer))
+    clock.forward(seconds=15)
+    assert await database.write(lambda: requests.begin(b"scope", b"body", again=True, longer=longer)) is None

@@ -18,6 +18,7 @@ TABLES = [
     models.DatabaseConnection,
     models.IdempotencyRequest,
     models.SystemMetadata,
+    models.UserChange,
 ]
 
 

@@ -2,12 +2,21 @@
 
 import asyncio
 import time
+from typing import NamedTuple
 
 import pytest
 
 from wuzapi_manager_server.domain.caller import Admin, Caller, Public, User
 from wuzapi_manager_server.domain.deadline import Deadline
-from wuzapi_manager_server.errors import Code, InvalidToken, Text, TimedOut, WuzapiError, WuzapiUnreachable
+from wuzapi_manager_server.errors import (
+    Code,
+    InvalidToken,
+    ServiceError,
+    Text,
+    TimedOut,
+    WuzapiError,
+    WuzapiUnreachable,
+)
 from wuzapi_manager_server.services.callers import Callers
 from wuzapi_manager_server.upstreams.wuzapi import WuzapiUser
 
@@ -325,3 +334,65 @@ async def test_a_failure_that_nobody_sees_is_not_reported(book: Book) -> None:
     assert question.task.done()
     assert not question.task._log_traceback
     assert not callers._running
+
+
+class Told(NamedTuple):
+    number: int
+    user_id: str
+
+
+class Log:
+    """What processes tell each other, and whether they can."""
+
+    def __init__(self) -> None:
+        self.told: list[Told] = []
+        self.failure: ServiceError | None = None
+
+    def since(self, seen: int) -> list[Told]:
+        return [change for change in self.told if change.number >= seen]
+
+    async def add(self, user_id: str) -> None:
+        if self.failure:
+            raise self.failure
+        self.told.append(Told(self.told[-1].number + 1 if self.told else 1, user_id))
+
+
+async def test_what_another_process_changed_is_asked_for_anew(book: Book) -> None:
+    """A change told by another drops that user, also while a question about the user is under way."""
+    log = Log()
+    here, there = Callers(ADMIN, book, changes=log), Callers(ADMIN, book, changes=log)
+    await identify(here, TOKEN)
+    await there.changed(identity="someone else")
+    await identify(here, TOKEN)
+    assert len(book.asked) == 1
+    await there.changed(identity=ANA.id)
+    book.open.clear()
+    asking = asyncio.create_task(identify(here, TOKEN))
+    await running()
+    await there.changed(identity=ANA.id)
+    book.open.set()
+    await asking
+    await identify(here, TOKEN)
+    assert len(book.asked) == 3
+
+
+async def test_a_log_that_is_another_one_drops_all(book: Book) -> None:
+    """After a restored database, or when what was seen is no longer told, everybody is asked for anew."""
+    log = Log()
+    callers = Callers(ADMIN, book, changes=log)
+    await callers.changed(identity="someone")
+    for told, questions in (([Told(1, "someone")], 1), ([], 2), ([Told(7, "other")], 2), ([Told(3, "other")], 3)):
+        log.told = told
+        await identify(callers, TOKEN)
+        assert len(book.asked) == questions, told
+
+
+async def test_a_change_counts_here_where_it_cannot_be_told(book: Book) -> None:
+    """The log fails: the call that made the change does not, and this process forgets."""
+    log = Log()
+    callers = Callers(ADMIN, book, changes=log)
+    await identify(callers, TOKEN)
+    log.failure = WuzapiUnreachable(Text("x", "x"))
+    await callers.changed(identity=ANA.id)
+    await identify(callers, TOKEN)
+    assert len(book.asked) == 2
