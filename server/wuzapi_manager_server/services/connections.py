@@ -7,6 +7,7 @@ from wuzapi_manager_server.domain import audit
 from wuzapi_manager_server.domain.connection import Connection, ConnectionStatus, Sharing
 from wuzapi_manager_server.domain.connection_rules import SUMMARY, checked, violations_of
 from wuzapi_manager_server.domain.deadline import Deadline
+from wuzapi_manager_server.domain.link_column import cannot_hold, limits_of
 from wuzapi_manager_server.domain.table import SourceTables, Step
 from wuzapi_manager_server.errors import (
     AlreadyExists,
@@ -184,7 +185,7 @@ class Connections:
         link = connection.user_link_field if connection.row_scope is Sharing.USER else ""
         source = await self._source(connection)
         try:
-            steps = await _with_mappings(await source.test(link, deadline), source, connection, deadline)
+            steps = await _judged(await source.test(link, deadline), source, connection, deadline)
         finally:
             if not connection.id:
                 await source.close()
@@ -258,10 +259,12 @@ def _expect(connection: Connection, etag: str) -> None:
         raise etag_mismatch(connection.etag)
 
 
-async def _with_mappings(
-    steps: list[Step], source: RecordSource, connection: Connection, deadline: Deadline
-) -> list[Step]:
-    """The steps, ended at `columns` where a field is mapped to a column that the table has not."""
+async def _judged(steps: list[Step], source: RecordSource, connection: Connection, deadline: Deadline) -> list[Step]:
+    """The steps, ended where what the source has does not fit the connection.
+
+    That is at `columns` where a field is mapped to a column that the table has not, and at `user_link_field` where that
+    column cannot hold what stands for a user.
+    """
 
     async def mapped() -> str:
         table = await source.describe(deadline)
@@ -280,8 +283,29 @@ async def _with_mappings(
             )
         return ""
 
-    names = [step.name for step in steps if step.ok]
-    if not connection.field_mappings or "columns" not in names:
-        return steps
-    tested = await tried({"columns": mapped})
-    return steps if tested[0].ok else [*steps[: names.index("columns")], *tested]
+    async def linked() -> str:
+        column = (await source.describe(deadline)).column(connection.user_link_field)
+        if column is None:
+            return ""
+        refusal = cannot_hold(column, connection.user_link_value)
+        if refusal:
+            raise QueryFailed(
+                refusal,
+                suggestion=Text(
+                    "Choose another column as user_link_field, one of text, or another user_link_value",
+                    "Escolha outro campo como user_link_field, de texto, ou outro user_link_value",
+                ),
+            )
+        return limits_of(column)
+
+    judges = {"columns": mapped, "user_link_field": linked}
+    judged: list[Step] = []
+    for step in steps:
+        judge = judges.get(step.name) if step.ok else None
+        (verdict,) = await tried({step.name: judge}) if judge else (step,)
+        if not verdict.ok:
+            return [*judged, verdict]
+        judged.append(
+            step._replace(message="; ".join(filter(None, (step.message, verdict.message)))) if judge else step
+        )
+    return judged
