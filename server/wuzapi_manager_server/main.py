@@ -50,7 +50,7 @@ async def running(settings: Settings, wire_parts: Wire = wire, *, worker: bool =
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(wire_parts(settings, metrics))
         names = [service.name for service in parts.services]
-        health = Health(names)
+        health = Health(names, parts.details)
         pipeline = Pipeline(parts.callers, parts.audit, _limits(settings), metrics)
         server = new_server([pipeline], message_bytes=settings.grpc_max_message_bytes, share_port=worker)
         for service in parts.services:

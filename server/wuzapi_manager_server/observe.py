@@ -248,6 +248,20 @@ class DatabaseMetrics:
         )
 
 
+class BackupMetrics:
+    """The metrics of backups. Times are seconds since 1970, 0 where there is no such backup."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def gauge(name: str, about: str) -> Gauge:
+            return Gauge(name, about, registry=registry, multiprocess_mode="livemostrecent")
+
+        self.verified = gauge("backup_verified", "Backups that are verified")
+        self.newest = gauge("backup_newest_verified_timestamp_seconds", "When the newest verified one was made")
+        self.oldest = gauge("backup_oldest_verified_timestamp_seconds", "When the oldest verified one was made")
+        self.stale = gauge("backup_stale", "Whether the newest verified one is older than two turns of the schedule")
+        self.failures = Counter("backup_failures", "Backups that were not made or not verified", registry=registry)
+
+
 class UpstreamMetrics:
     """The metrics of outgoing HTTP to one kind of upstream, bound once."""
 
@@ -316,6 +330,7 @@ class Metrics:
         )
         self.audit_lost = Counter("audit_entries_lost", "Entries that could not be written", registry=self.registry)
         self.database = DatabaseMetrics(self.registry)
+        self.backups = BackupMetrics(self.registry)
         self.queries = QueryMetrics(self.registry)
         self.caches = CacheMetrics(self.registry)
 

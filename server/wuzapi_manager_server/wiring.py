@@ -1,10 +1,10 @@
 """What the server is made of: everything is opened here, in order, and closed in the opposite one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
@@ -33,6 +33,7 @@ from wuzapi_manager_server.rpc.relay_pages import RelayPages
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.services.audit import Audit
 from wuzapi_manager_server.services.backups import Backups
+from wuzapi_manager_server.services.backups_gauges import BackupGauges
 from wuzapi_manager_server.services.backups_schedule import BackupSchedule
 from wuzapi_manager_server.services.backups_upload import Uploads
 from wuzapi_manager_server.services.branding import Brandings
@@ -97,7 +98,8 @@ class Service(NamedTuple):
 class Parts:
     """What the server serves, and with what.
 
-    `ready` tells whether the service can work; it is asked at once when `changed` is set.
+    `ready` tells whether the service can work; it is asked at once when `changed` is set. `details` are more names for
+    health checks, with what tells whether all is well.
     """
 
     callers: Identifies
@@ -105,6 +107,7 @@ class Parts:
     services: Sequence[Service]
     ready: Callable[[], Awaitable[bool]]
     changed: asyncio.Event | None = None
+    details: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
 
 
 def open_database(settings: Settings) -> Database:
@@ -195,12 +198,13 @@ async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
         sweeper.start()
         readiness = Readiness(database.writable)
         backups = open_backups(settings, database, box, readiness)
+        backups.failures = metrics.backups.failures
         schedule = BackupSchedule(backups, settings.backup_schedule, now_utc) if settings.backup_schedule else None
-        if schedule is not None:
-            schedule.start()
+        gauges = BackupGauges(backups, schedule, metrics.backups)
+        scheduled = () if schedule is None else (schedule,)
         shared = _Shared(settings, database, box, store, once, sources, audits, audit, callers, metrics, backups)
         try:
-            async with _at_work(DatabaseGauges(database, metrics.database), media):
+            async with _at_work(DatabaseGauges(database, metrics.database), media, gauges, *scheduled):
                 yield Parts(
                     callers,
                     audit,
@@ -210,10 +214,9 @@ async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
                     ],
                     readiness,
                     readiness.changed,
+                    {"backups": lambda: gauges.fresh},
                 )
         finally:
-            if schedule is not None:
-                await schedule.stop()
             await backups.close()
             await sends.drain()
             await sweeper.stop()

@@ -9,11 +9,14 @@ from pathlib import Path
 from threading import Event
 from time import monotonic
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2
 from prometheus_client.metrics import MetricWrapperBase
 
 from tests.contract.server import World, world_in
 from wuzapi_manager.v1 import connection_pb2 as connections
+from wuzapi_manager.v1 import maintenance_pb2 as maintenance
 from wuzapi_manager_server.observe import Metrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -99,6 +102,54 @@ def test_a_server_shows_its_database_and_upstreams(world: World, port: int) -> N
     assert "grpc_server_in_flight 0.0" in text
     for secret in (TOKEN, "ana-identity", "127.0.0.1", str(world.data)):
         assert secret not in text
+
+
+def test_backups_show_in_metrics_and_in_health(tmp_path: Path) -> None:
+    """Without a backup a schedule is stale: `backups` does not serve, all else does. One that is made mends it.
+
+    A backup that fails is counted.
+    """
+    port = free_port()
+    yearly = "0 0 1 1 *"
+    with world_in(tmp_path, metrics_port=str(port), backup_schedule=yearly) as world:
+        stale = scrape(port, lambda text: "backup_stale 1.0" in text)
+        assert "backup_stale 1.0" in stale
+        assert "backup_newest_verified_timestamp_seconds 0.0" in stale
+        assert serves(world, "backups", False)
+        assert serves(world, "readiness", True)
+        made = world.admin.maintenance.CreateBackup(maintenance.CreateBackupRequest()).backup
+        fresh = scrape(port, lambda text: "backup_stale 0.0" in text)
+        assert "backup_verified 1.0" in fresh
+        for which in ("newest", "oldest"):
+            found = re.search(rf"^backup_{which}_verified_timestamp_seconds (\S+)", fresh, re.MULTILINE)
+            assert found
+            assert int(float(found[1])) == made.create_time.seconds
+        assert serves(world, "backups", True)
+        assert "backup_failures_total 0.0" in fresh
+        folder = world.data / "backups"
+        folder.rename(world.data / "elsewhere")
+        folder.write_text("no folder")
+        with pytest.raises(grpc.RpcError):
+            world.admin.maintenance.CreateBackup(maintenance.CreateBackupRequest())
+        assert "backup_failures_total 1.0" in scrape(port, lambda text: "backup_failures_total 1.0" in text)
+        assert serves(world, "backups", False)
+        assert serves(world, "readiness", True)
+
+
+def serves(world: World, service: str, expected: bool) -> bool:
+    """Whether a health check comes to say what is expected, at the latest after half a minute."""
+    wanted = health_pb2.HealthCheckResponse.SERVING if expected else health_pb2.HealthCheckResponse.NOT_SERVING
+    check = world.channel.unary_unary(
+        "/grpc.health.v1.Health/Check",
+        health_pb2.HealthCheckRequest.SerializeToString,
+        health_pb2.HealthCheckResponse.FromString,
+    )
+    end = monotonic() + 30
+    while monotonic() < end:
+        if check(health_pb2.HealthCheckRequest(service=service)).status == wanted:
+            return True
+        Event().wait(0.1)
+    return False
 
 
 def test_workers_show_their_gauges_together(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
 """grpc.health.v1.Health: what probes and load balancers ask. No token is asked for.
 
 `""`, `readiness` and every service by its full name say whether the service can work; `liveness` says that the process
-answers, and is all that stays SERVING during a shutdown.
+answers, and is all that stays SERVING during a shutdown. `backups` says that they are not stale: no probe asks for it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 import grpc
@@ -20,17 +20,19 @@ SERVICE = "grpc.health.v1.Health"
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+_NO_DETAILS: Mapping[str, Callable[[], bool]] = {}
 _Context = grpc.aio.ServicerContext[object, health_pb2.HealthCheckResponse]
 
 
 class Health(health_pb2_grpc.HealthServicer):
-    """The servicer. It begins not ready.
+    """The servicer. It begins not ready. `details` are more names, each with what tells whether all is well with it.
 
     The library's own lacks List, and its watchers do not end when the server drains, which would hold up the stop.
     """
 
-    def __init__(self, services: Sequence[str]) -> None:
-        self._statuses: dict[str, int] = dict.fromkeys(("", READINESS, *services), _NOT_SERVING)
+    def __init__(self, services: Sequence[str], details: Mapping[str, Callable[[], bool]] = _NO_DETAILS) -> None:
+        self._details = details
+        self._statuses: dict[str, int] = dict.fromkeys(("", READINESS, *services, *details), _NOT_SERVING)
         self._statuses[LIVENESS] = _SERVING
         self._changed = asyncio.Event()
         self._draining = False
@@ -82,8 +84,9 @@ class Health(health_pb2_grpc.HealthServicer):
 
     def _set(self, status: int) -> None:
         for name in self._statuses:
+            well = self._details.get(name)
             if name != LIVENESS:
-                self._statuses[name] = status
+                self._statuses[name] = status if well is None or well() else _NOT_SERVING
         self._changed.set()
         self._changed = asyncio.Event()
 

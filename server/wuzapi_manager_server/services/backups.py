@@ -9,8 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from prometheus_client import Counter
+
 from wuzapi_manager_server.domain.backup import Backup, Origin, Retention, newest_verified
-from wuzapi_manager_server.errors import Code, DatabaseError, FileSystemError, Text
+from wuzapi_manager_server.errors import Code, Conflict, DatabaseError, FileSystemError, ServiceError, Text
 from wuzapi_manager_server.observe import logger
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.services.readiness import Readiness
@@ -56,11 +58,20 @@ class Backups:
         self._readiness = readiness
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="backup")
         self._stopping = threading.Event()
+        self.changed = asyncio.Event()
+        """Set after each work."""
+        self.failures: Counter | None = None
+        """Counts backups that were not made."""
         self._running: set[asyncio.Task[object]] = set()
 
     async def create(self, origin: Origin = Origin.ASKED) -> Backup:
         """A new backup, verified."""
-        return await self.alone("a backup", partial(self._create, origin))
+        try:
+            return await self.alone("a backup", partial(self._create, origin))
+        except ServiceError as error:
+            if self.failures is not None and not isinstance(error, Conflict) and not self._stopping.is_set():
+                self.failures.inc()
+            raise
 
     async def verify(self, name: str) -> Backup:
         """The backup, after it was restored to a scratch file and found whole."""
@@ -118,8 +129,12 @@ class Backups:
             raise _stopped()
         task = asyncio.create_task(held())
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._done)
         return await asyncio.shield(task)
+
+    def _done(self, task: asyncio.Task[object]) -> None:
+        self._running.discard(task)
+        self.changed.set()
 
     async def close(self) -> None:
         """Ends what goes on; a restore is completed."""

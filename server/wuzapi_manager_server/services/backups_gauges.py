@@ -1,0 +1,65 @@
+"""Shows as metrics, and as a service of the health checks, how old the backups are."""
+
+import asyncio
+from contextlib import suppress
+
+from wuzapi_manager_server.errors import ServiceError
+from wuzapi_manager_server.observe import BackupMetrics, failure, logger
+from wuzapi_manager_server.services.backups import Backups
+from wuzapi_manager_server.services.backups_schedule import BackupSchedule
+
+
+class BackupGauges:
+    """Looks at the folder when it is started, after each work on backups, and every `interval` seconds.
+
+    `fresh` is false where there is a `schedule` and the newest verified backup is older than two turns of it, or the
+    folder cannot be read.
+    """
+
+    def __init__(
+        self, backups: Backups, schedule: BackupSchedule | None, metrics: BackupMetrics, interval: float = 20.0
+    ) -> None:
+        self._backups = backups
+        self._schedule = schedule
+        self._metrics = metrics
+        self._interval = interval
+        self._task: asyncio.Task[None] | None = None
+        self.fresh = True
+
+    def start(self) -> None:
+        """Begins in the running loop."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Ends; a read under way is completed on its thread."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def sample(self) -> None:
+        """Sets the gauges. FileSystemError where the folder cannot be read."""
+        everything = await asyncio.to_thread(self._backups.folder.all)
+        verified = [each.create_time.timestamp() for each in everything if each.verify_time is not None]
+        self._metrics.verified.set(len(verified))
+        self._metrics.newest.set(max(verified, default=0))
+        self._metrics.oldest.set(min(verified, default=0))
+        self._tell(fresh=self._schedule is None or not await self._schedule.is_stale())
+
+    def _tell(self, *, fresh: bool) -> None:
+        if fresh != self.fresh:
+            (logger().info if fresh else logger().error)("backups", stale=not fresh)
+        self.fresh = fresh
+        self._metrics.stale.set(not fresh)
+
+    async def _run(self) -> None:
+        while True:
+            self._backups.changed.clear()
+            try:
+                await self.sample()
+            except (ServiceError, OSError) as error:
+                logger().warning("backups not looked at", **failure(error))
+                self._tell(fresh=self._schedule is None)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._interval):
+                    await self._backups.changed.wait()
