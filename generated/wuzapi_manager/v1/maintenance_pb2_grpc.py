@@ -219,8 +219,9 @@ class MaintenanceServiceServicer:
 
     def RunMaintenance(self, request, context):
         """Runs the upkeep, with a message at the start and at the end of each step: integrity, vacuum (above 100 MB, or when
-        forced), analyze, checkpoint, caches. A step that fails ends it.
+        forced), analyze, checkpoint, caches. A step that fails ends it: the last message names it, the status tells why.
 
+        - UNAVAILABLE, RESOURCE_EXHAUSTED or DATA_LOSS, DATABASE_ERROR: the step failed; busy, no room, or damage was found.
         - ABORTED, CONFLICT: it runs already; the metadata says since when as `since`, and by whose request as `request_id`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -81,8 +81,9 @@ class MaintenanceServiceStub:
     """
     RunMaintenance: _grpc.UnaryStreamMultiCallable[_maintenance_pb2.RunMaintenanceRequest, _maintenance_pb2.RunMaintenanceResponse]
     """Runs the upkeep, with a message at the start and at the end of each step: integrity, vacuum (above 100 MB, or when
-    forced), analyze, checkpoint, caches. A step that fails ends it.
+    forced), analyze, checkpoint, caches. A step that fails ends it: the last message names it, the status tells why.
 
+    - UNAVAILABLE, RESOURCE_EXHAUSTED or DATA_LOSS, DATABASE_ERROR: the step failed; busy, no room, or damage was found.
     - ABORTED, CONFLICT: it runs already; the metadata says since when as `since`, and by whose request as `request_id`.
     """
     ClearCaches: _grpc.UnaryUnaryMultiCallable[_maintenance_pb2.ClearCachesRequest, _maintenance_pb2.ClearCachesResponse]
@@ -211,8 +212,9 @@ class MaintenanceServiceAsyncStub(MaintenanceServiceStub):
     """
     RunMaintenance: _aio.UnaryStreamMultiCallable[_maintenance_pb2.RunMaintenanceRequest, _maintenance_pb2.RunMaintenanceResponse]  # type: ignore[assignment]
     """Runs the upkeep, with a message at the start and at the end of each step: integrity, vacuum (above 100 MB, or when
-    forced), analyze, checkpoint, caches. A step that fails ends it.
+    forced), analyze, checkpoint, caches. A step that fails ends it: the last message names it, the status tells why.
 
+    - UNAVAILABLE, RESOURCE_EXHAUSTED or DATA_LOSS, DATABASE_ERROR: the step failed; busy, no room, or damage was found.
     - ABORTED, CONFLICT: it runs already; the metadata says since when as `since`, and by whose request as `request_id`.
     """
     ClearCaches: _aio.UnaryUnaryMultiCallable[_maintenance_pb2.ClearCachesRequest, _maintenance_pb2.ClearCachesResponse]  # type: ignore[assignment]
@@ -392,8 +394,9 @@ class MaintenanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_maintenance_pb2.RunMaintenanceResponse], _abc.AsyncIterator[_maintenance_pb2.RunMaintenanceResponse]]:
         """Runs the upkeep, with a message at the start and at the end of each step: integrity, vacuum (above 100 MB, or when
-        forced), analyze, checkpoint, caches. A step that fails ends it.
+        forced), analyze, checkpoint, caches. A step that fails ends it: the last message names it, the status tells why.
 
+        - UNAVAILABLE, RESOURCE_EXHAUSTED or DATA_LOSS, DATABASE_ERROR: the step failed; busy, no room, or damage was found.
         - ABORTED, CONFLICT: it runs already; the metadata says since when as `since`, and by whose request as `request_id`.
         """
 

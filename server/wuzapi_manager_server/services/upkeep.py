@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import Enum
 
 from wuzapi_manager_server.domain.audit import acting
-from wuzapi_manager_server.errors import Conflict, ServiceError, Text
+from wuzapi_manager_server.errors import Code, Conflict, DatabaseError, ServiceError, Text
 from wuzapi_manager_server.observe import Cache, failure, logger
 from wuzapi_manager_server.storage.backups_folder import BackupFolder
 from wuzapi_manager_server.storage.database import Database
@@ -67,7 +67,7 @@ class Upkeep:
     async def run(self, *, force_vacuum: bool) -> AsyncGenerator[Progress]:
         """Runs the steps. Conflict where they run already, or a backup or a restore does, in whatever process.
 
-        A failed step is told and ends the run.
+        A step that fails is told, and its error raised then; nothing after it is begun.
         """
         if self._runs is not None:
             since, request_id = self._runs
@@ -101,17 +101,23 @@ class Upkeep:
                 state, message = await work()
             except ServiceError as error:
                 logger().error("maintenance failed", step=step.value, **failure(error))
-                state, message = State.FAILED, error.text
+                yield Progress(step, State.FAILED, error.text, done + 1, time.perf_counter() - began)
+                raise
             yield Progress(step, state, message, done + 1, time.perf_counter() - began)
-            if state is State.FAILED:
-                break
 
     async def _integrity(self) -> tuple[State, Text]:
         problems = await self._database.read_long(lambda: problems_of(self._database.path, full=False))
         if problems:
-            return State.FAILED, Text(
-                f"{len(problems)} problems were found: {problems[0]}",
-                f"{len(problems)} problemas encontrados: {problems[0]}",
+            raise DatabaseError(
+                Code.DATA_LOSS,
+                Text(
+                    f"{len(problems)} problems were found: {problems[0]}",
+                    f"{len(problems)} problemas encontrados: {problems[0]}",
+                ),
+                suggestion=Text(
+                    "Restore the newest verified backup; CheckIntegrity lists every problem",
+                    "Restaure o último backup verificado; CheckIntegrity lista todos os problemas",
+                ),
             )
         return State.DONE, Text("No problem was found", "Nenhum problema encontrado")
 

@@ -4,8 +4,8 @@ import apsw
 import pytest
 
 from wuzapi_manager_server.domain.audit import Actor, acting
-from wuzapi_manager_server.errors import Conflict
-from wuzapi_manager_server.services.upkeep import State, Step, Upkeep
+from wuzapi_manager_server.errors import Code, Conflict, DatabaseError
+from wuzapi_manager_server.services.upkeep import Progress, State, Step, Upkeep
 from wuzapi_manager_server.storage.backups_folder import BackupFolder
 from wuzapi_manager_server.storage.database import Database
 
@@ -37,16 +37,24 @@ async def test_one_that_is_broken_off_makes_room(upkeep: Upkeep) -> None:
 
 
 async def test_a_failed_step_ends_it(upkeep: Upkeep, database: Database) -> None:
-    """A database that another program holds cannot be vacuumed: that is told, and nothing after it is begun."""
+    """A database that another program holds cannot be vacuumed: that is told and raised, nothing after it is begun."""
     other = apsw.Connection(str(database.path))
     await database.write(lambda: database.changed("INSERT INTO system_metadata VALUES ('a', 'b', '', '')"))
     database.rows("PRAGMA busy_timeout = 1")
     await database.alone(lambda: database.rows("PRAGMA busy_timeout = 1"))
     other.execute("BEGIN IMMEDIATE")
+    told: list[Progress] = []
+
+    async def run() -> None:
+        async for each in upkeep.run(force_vacuum=True):
+            told.append(each)  # noqa: PERF401 - what was told before the error counts
+
     try:
-        told = [each async for each in upkeep.run(force_vacuum=True)]
+        with pytest.raises(DatabaseError) as raised:
+            await run()
     finally:
         other.close()
+    assert raised.value.code is Code.UNAVAILABLE
     assert [(each.step, each.state) for each in told[1::2]] == [
         (Step.INTEGRITY, State.DONE),
         (Step.VACUUM, State.FAILED),

@@ -1,0 +1,129 @@
+"""The disk fills up under a real server: what needs room is refused, nothing is lost, and it mends itself."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+import pytest
+from grpc import StatusCode
+
+from tests.contract.calls import refused
+from tests.contract.server import World, world_in
+from wuzapi_manager.v1 import maintenance_pb2 as pb
+
+SIZE = 24
+MIB = 1 << 20
+VALUE = 60_000
+
+
+@contextmanager
+def small_disk(place: Path) -> Iterator[Path]:
+    """A disk of SIZE MiB. Where none can be had the test is left out, but in CI it fails."""
+    place.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={SIZE}m", "tmpfs", str(place)], capture_output=True, check=False
+    )
+    if done.returncode:
+        if os.environ.get("CI"):
+            pytest.fail("no small disk can be mounted: the tests of a full disk need root in CI")
+        pytest.skip("only root may mount a small disk")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def fill(place: Path, left: int) -> Path:
+    """A file that leaves so many bytes of the disk."""
+    filler = place / "filler"
+    disk = os.statvfs(place)
+    filler.write_bytes(bytes(max(0, disk.f_bavail * disk.f_frsize - left)))
+    return filler
+
+
+def put(world: World, number: int) -> str:
+    """Writes an entry that does not compress and is known by its number; gives its value once it is acknowledged."""
+    value = Random(number).randbytes(VALUE // 2).hex()
+    world.admin.maintenance.SetMetadata(pb.SetMetadataRequest(key=f"entry-{number:04}", value=value))
+    return value
+
+
+def stored(world: World) -> dict[str, str]:
+    """All that is there."""
+    found: dict[str, str] = {}
+    token = ""
+    while True:
+        page = world.admin.maintenance.ListMetadata(pb.ListMetadataRequest(prefix="entry-", page_token=token))
+        found.update((entry.key, entry.value) for entry in page.entries)
+        token = page.next_page_token
+        if not token:
+            return found
+
+
+def sound(world: World) -> bool:
+    """Whether a full check finds nothing."""
+    request = pb.CheckIntegrityRequest(depth=pb.CHECK_DEPTH_FULL)
+    return bool(world.admin.maintenance.CheckIntegrity(request).ok)
+
+
+def test_writes_on_a_full_disk_are_refused_and_nothing_is_lost(tmp_path: Path) -> None:
+    """RESOURCE_EXHAUSTED until there is room, reads go on; then writes too, and all acknowledged is there."""
+    with small_disk(tmp_path / "data") as disk, world_in(tmp_path) as world:
+        kept = {f"entry-{number:04}": put(world, number) for number in range(10)}
+        filler = fill(disk, 2 * MIB)
+        number = 10
+        with refused(StatusCode.RESOURCE_EXHAUSTED, "DATABASE_ERROR") as refusal:
+            while number < 1_000:
+                kept[f"entry-{number:04}"] = put(world, number)
+                number += 1
+        assert number > 10
+        assert refusal.help
+        assert str(tmp_path) not in refusal.message
+        assert stored(world) == kept
+        filler.unlink()
+        kept["entry-9999"] = put(world, 9999)
+        assert stored(world) == kept
+        assert sound(world)
+
+
+def test_a_backup_on_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    """It is refused, no half backup is listed or lies about, and the next one is made once there is room."""
+    with small_disk(tmp_path / "small") as disk, world_in(tmp_path, backup_dir=str(disk / "backups")) as world:
+        kept = {f"entry-{number:04}": put(world, number) for number in range(60)}
+        maintenance = world.admin.maintenance
+        first = maintenance.CreateBackup(pb.CreateBackupRequest()).backup
+        filler = fill(disk, MIB)
+        with refused(StatusCode.RESOURCE_EXHAUSTED, "FILE_SYSTEM_ERROR") as refusal:
+            maintenance.CreateBackup(pb.CreateBackupRequest())
+        assert refusal.help
+        assert str(tmp_path) not in refusal.message
+        assert [each.name for each in maintenance.ListBackups(pb.ListBackupsRequest()).backups] == [first.name]
+        put(world, 60)
+        filler.unlink()
+        second = maintenance.CreateBackup(pb.CreateBackupRequest()).backup
+        assert second.verified
+        names = [each.name for each in maintenance.ListBackups(pb.ListBackupsRequest()).backups]
+        assert sorted(names) == sorted([first.name, second.name])
+        files = {path.name for path in (disk / "backups").iterdir() if not path.name.startswith(".")}
+        assert all(any(name.startswith(known) for known in names) for name in files), files
+        maintenance.RestoreBackup(pb.RestoreBackupRequest(name=first.name))
+        assert stored(world) == kept
+
+
+def test_a_vacuum_on_a_full_disk_changes_nothing(tmp_path: Path) -> None:
+    """The run ends with an error that says so; the database is whole, and takes writes and a vacuum later."""
+    with small_disk(tmp_path / "data") as disk, world_in(tmp_path) as world:
+        kept = {f"entry-{number:04}": put(world, number) for number in range(80)}
+        list(world.admin.maintenance.RunMaintenance(pb.RunMaintenanceRequest()))  # it empties the write-ahead log
+        filler = fill(disk, 2 * MIB)
+        with refused(StatusCode.RESOURCE_EXHAUSTED, "DATABASE_ERROR"):
+            list(world.admin.maintenance.RunMaintenance(pb.RunMaintenanceRequest(force_vacuum=True)))
+        assert stored(world) == kept
+        filler.unlink()
+        list(world.admin.maintenance.RunMaintenance(pb.RunMaintenanceRequest(force_vacuum=True)))
+        kept["entry-9999"] = put(world, 9999)
+        assert stored(world) == kept
+        assert sound(world)
