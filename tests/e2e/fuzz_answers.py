@@ -32,6 +32,7 @@ _REASONS = {
     "CONNECTION_ERROR",
     "RATE_LIMIT_ERROR",
     "SEND_UNKNOWN",
+    "FILE_SYSTEM_ERROR",
 }
 _NEVER = {
     grpc.StatusCode.INTERNAL,
@@ -67,7 +68,7 @@ class Refused(Protocol):
     def trailing_metadata(self) -> object: ...
 
 
-def faults_of(asked: Asked, error: Refused, folder: str) -> Iterator[str]:
+def faults_of(asked: Asked, error: Refused, folder: str, secrets: Sequence[str] = ()) -> Iterator[str]:
     """Everything that is wrong with an error."""
     code, message = error.code(), error.details() or ""
     trailers = cast("_Trailers", error.trailing_metadata() or ())
@@ -88,6 +89,8 @@ def faults_of(asked: Asked, error: Refused, folder: str) -> Iterator[str]:
     text = f"{message}\n{status}"
     if folder in text or "/tmp/" in text:  # noqa: S108 - what must not be there
         yield "a path of this machine"
+    if any(secret in text for secret in secrets):
+        yield "a secret"
     if found := _DRIVER.search(text):
         yield f"a driver's words: {found[0]}"
 
@@ -115,7 +118,9 @@ def _faults_of_details(status: Status, code: grpc.StatusCode) -> Iterator[str]:
             yield "a BadRequest without a field"
 
 
-def faults_of_answer(answer: bytes, folder: str) -> Iterator[str]:
+def faults_of_answer(answer: bytes, folder: str, secrets: Sequence[str] = ()) -> Iterator[str]:
     """What must not be in an answer; records may hold what callers wrote."""
+    if any(secret.encode() in answer for secret in secrets):
+        yield "a secret in an answer"
     if folder.encode() in answer or b"Traceback" in answer:
         yield "a path or a traceback in an answer"

@@ -40,6 +40,7 @@ _DEEPEST = 7
 _BATCH = (1000, 1001)
 _LONG = 100_000
 _LATEST = 8
+_OF_RECORDS = {"id", "record_id", "record_ids"}
 
 Texts = Mapping[str, Sequence[str]]
 
@@ -47,12 +48,16 @@ Texts = Mapping[str, Sequence[str]]
 class Known:
     """What is worth saying: `texts` by the name of the field, `ids` of connections, and what answers gave lately.
 
-    The first text of a field is one that succeeds.
+    The first text of a field is one that succeeds; of the fields in `latest` it is what answers gave last, as older
+    things are deleted meanwhile.
     """
 
-    def __init__(self, texts: Texts, ids: Callable[[Random], int]) -> None:
+    def __init__(
+        self, texts: Texts, ids: Callable[[Random], int], latest: frozenset[str] = frozenset(_OF_RECORDS)
+    ) -> None:
         self.texts = texts
         self.ids = ids
+        self.latest = latest
         self.learned: dict[str, deque[str]] = {}
 
     def learn(self, field: str, text: str) -> None:
@@ -169,7 +174,7 @@ class Wire:
         texts = known.texts.get(field.name, ())
         choices: Sequence[str] = (*known.learned.get(field.name, ()), *texts)
         if self._plain:
-            choices = [*known.learned.get(field.name, ())][-_LATEST:] if field.name in _OF_RECORDS else texts[:1]
+            choices = [*known.learned.get(field.name, ())][-_LATEST:] if field.name in known.latest else texts[:1]
         text = self._random.choice(choices if choices and self._random.random() > self._nasty else _TEXTS)
         return text.encode()
 
@@ -243,8 +248,6 @@ _EXTRAS = {
 }
 # Those of them that a plain request has no use for where it is asked for them itself.
 _SPARE = {"etag", "filter", "request_id", "update_mask"}
-# What names a record: the latest are worth a try, as older ones are deleted meanwhile.
-_OF_RECORDS = {"id", "record_id", "record_ids"}
 # Messages that mean nothing without most of their fields.
 _SMALL = {
     "wuzapi_manager.v1.Comparison",

@@ -6,34 +6,26 @@
 import asyncio
 import os
 import sqlite3
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from random import Random, SystemRandom
-from typing import cast
 
-import grpc
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
-from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message import DecodeError, Message
-from google.protobuf.message_factory import GetMessageClass
-from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from google.protobuf.message import Message
 
 from tests.contract.calls import Caller
 from tests.contract.desk import Desk, connect
-from tests.contract.server import ADMIN_TOKEN, World, world_in
+from tests.contract.server import World, world_in
 from tests.contract.sources import PEOPLE, MadeTable
 from tests.contract.sqlite_source import SqliteUnderTest
-from tests.e2e.fuzz_answers import Asked, Refused, faults_of, faults_of_answer
-from tests.e2e.fuzz_wire import Known, Wire
+from tests.e2e.fuzz_run import ADMIN, Fuzzer, Plan, methods_of
+from tests.e2e.fuzz_wire import Known
 from wuzapi_manager.v1 import branding_pb2, connection_pb2, record_pb2
 
 SERVICES = {f"wuzapi_manager.v1.{name}Service" for name in ("Branding", "Connection", "Record")}
-SECONDS = 10.0
-IN_FLIGHT = 32
 _SEED = int(os.environ.get("FUZZ_SEED") or SystemRandom().randrange(2**32))
 _MESSAGES = int(os.environ.get("FUZZ_MESSAGES") or 20_000)
 _ENOUGH = 20_000  # of so many calls some succeed at every RPC: twenty or more at the one that is hardest to please
@@ -73,6 +65,22 @@ class Town:
                 )
             )
 
+    def plan(self) -> Plan:
+        """What is said to it, and by whom."""
+        texts = _texts(self.own_table, self.users)
+        nowhere = (0, -1, 2**40, 2**63 - 1)
+        of_records = (*self.kept * 4, *[self.shared] * 24, *self.others, *nowhere)
+        records = Known(texts, lambda random: random.choice(of_records))
+        connections = Known(texts, lambda random: random.choice((*self.others * 5, *nowhere)))
+        users = [("token", user.token) for user in self.users]
+        return Plan(
+            known=lambda service: records if service.endswith("RecordService") else connections,
+            learned=_LEARNED,
+            askers=lambda service, _: (ADMIN, *users) if service.endswith("RecordService") else (ADMIN, ADMIN),
+            users=users,
+            spares=self.spares,
+        )
+
     def spares(self, service: str, request: Message) -> bool:
         """Whether a request of the administrator, who may change the quiet user's rows, leaves alone what must stay."""
         forbidden = {self.shared, *self.kept} if service.endswith("ConnectionService") else {self.shared}
@@ -87,10 +95,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
 
 @pytest.fixture(scope="module")
 def methods(town: Town) -> list[MethodDescriptor]:
-    database = ProtoReflectionDescriptorDatabase(town.world.channel)
-    pool = DescriptorPool(database)
-    found = [pool.FindServiceByName(name) for name in database.get_services() if name in SERVICES]
-    return [method for service in found for method in service.methods]
+    return methods_of(town.world, SERVICES)
 
 
 def test_reflection_tells_every_rpc(methods: list[MethodDescriptor]) -> None:
@@ -106,11 +111,11 @@ async def test_every_random_call_has_a_proper_answer(town: Town, methods: list[M
     print(f"FUZZ_SEED={_SEED} FUZZ_MESSAGES={_MESSAGES}")  # noqa: T201 - shown when the test fails
     before = town.rows("owner = :quiet")
     assert len(before) == 20
-    fuzzer = Fuzzer(town, methods, Random(_SEED))
+    fuzzer = Fuzzer(town.world, methods, Random(_SEED), town.plan())
     await fuzzer.run(_MESSAGES)
-    told = "\n".join(chain(fuzzer.failures[:10], sorted(f"{m} {c}: {n}" for (m, c), n in fuzzer.codes.items())))
+    told = fuzzer.told()
     assert not fuzzer.failures, f"{len(fuzzer.failures)} failures with FUZZ_SEED={_SEED}\n{told}"
-    failing = {method.full_name for method in methods} - {method for method, code in fuzzer.codes if code == "OK"}
+    failing = fuzzer.never_succeeded()
     assert _MESSAGES < _ENOUGH or not failing, f"random calls never succeed at {sorted(failing)}\n{told}"
     assert town.rows("owner = :quiet") == before
     owners = {row[1] for row in town.rows("owner <> :quiet OR owner IS NULL")}
@@ -124,125 +129,6 @@ def _still_works(town: Town) -> None:
     rows = town.rows("owner = :quiet")
     assert Desk(town.quiet, town.shared).column("name", order_by="id") == [row[2] for row in rows]
     assert Desk(town.world.admin, town.shared).count() == len(town.rows("true"))
-
-
-class Fuzzer:
-    """Sends random calls, `IN_FLIGHT` at once. `codes` counts what came back, `failures` tells what should not have."""
-
-    def __init__(self, town: Town, methods: Sequence[MethodDescriptor], random: Random) -> None:
-        self._town = town
-        self._methods = methods
-        self._random = random
-        self._folder = str(town.world.data.parent)
-        self.codes: Counter[tuple[str, str]] = Counter()
-        self.failures: list[str] = []
-        texts = _texts(town.own_table, town.users)
-        nowhere = (0, -1, 2**40, 2**63 - 1)
-        of_records = (*town.kept * 4, *[town.shared] * 24, *town.others, *nowhere)
-        self._records = Known(texts, lambda random: random.choice(of_records))
-        self._connections = Known(texts, lambda random: random.choice((*town.others * 5, *nowhere)))
-
-    async def run(self, count: int) -> None:
-        """Sends so many."""
-        left = iter(range(count))
-
-        async def worker(channel: grpc.aio.Channel) -> None:
-            for number in left:
-                await self._call(channel, self._methods[number % len(self._methods)])
-
-        options = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
-        address = self._town.world.address
-        async with grpc.aio.insecure_channel(address, options) as channel, asyncio.TaskGroup() as group:
-            for _ in range(IN_FLIGHT):
-                group.create_task(worker(channel))
-
-    async def _call(self, channel: grpc.aio.Channel, method: MethodDescriptor) -> None:
-        service = method.containing_service.full_name
-        asked = self._asked(method, service)
-        if asked is None:
-            return
-        code = "OK"
-        try:
-            async for answer in self._answers(channel, method, asked):
-                self._learn(self._known(service), GetMessageClass(method.output_type).FromString(answer))
-                self._note(asked, answer.hex()[:400], list(faults_of_answer(answer, self._folder)))
-        except grpc.RpcError as error:
-            refused = cast("Refused", error)
-            code = refused.code().name
-            self._note(asked, str(error), list(faults_of(asked, refused, self._folder)))
-        self.codes[method.full_name, code] += 1
-
-    async def _answers(self, channel: grpc.aio.Channel, method: MethodDescriptor, asked: Asked) -> AsyncIterator[bytes]:
-        """What the server sends back, as bytes."""
-        if method.server_streaming:
-            stream: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(asked.method)
-            async for answer in stream(asked.requests[0], timeout=SECONDS, metadata=asked.metadata):
-                yield answer
-        elif method.client_streaming:
-            # The aio client makes up an INTERNAL where the server answers while requests are still being sent.
-            sent: grpc.StreamUnaryMultiCallable[bytes, bytes] = self._town.world.channel.stream_unary(asked.method)
-            yield await asyncio.to_thread(sent, iter(asked.requests), SECONDS, asked.metadata)
-        else:
-            unary: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(asked.method)
-            yield await unary(asked.requests[0], timeout=SECONDS, metadata=asked.metadata)
-
-    def _asked(self, method: MethodDescriptor, service: str) -> Asked | None:
-        """A call to make; None for one that would rightly change what must stay."""
-        plain = self._random.random() < 0.2
-        metadata, oversized = self._metadata(service, plain=plain)
-        spoilt = self._random.random() < 0.12
-        many = self._random.choice((0, 1, 1, 2, 3, 8)) if method.client_streaming else 1
-        wires = [Wire(self._random, self._known(service), spoilt=spoilt and not at, plain=plain) for at in range(many)]
-        made = [wire.request(method.input_type) for wire in wires]
-        if self._random.random() < 0.02:
-            made = [b""] * many
-        if any(name == "authorization" for name, _ in metadata):
-            for request in made:
-                try:
-                    parsed = GetMessageClass(method.input_type).FromString(request)
-                except DecodeError:
-                    continue
-                if not self._town.spares(service, parsed):
-                    return None
-        return Asked(f"/{service}/{method.name}", metadata, tuple(made), oversized=oversized)
-
-    def _metadata(self, service: str, *, plain: bool) -> tuple[tuple[tuple[str, str | bytes], ...], bool]:
-        """Who asks, and whether that is more than the core takes."""
-        pick = self._random.choice
-        admin = ("authorization", pick((ADMIN_TOKEN, f"Bearer {ADMIN_TOKEN}")))
-        users = [("token", user.token) for user in self._town.users]
-        entries: list[tuple[str, str | bytes]] = [("accept-language", pick(("en", "pt-BR", "xx;q=9")))]
-        chance = self._random.random()
-        if plain:
-            entries.append(pick((admin, *users)) if service.endswith("RecordService") else admin)
-        elif chance < 0.85:
-            entries.append(pick((admin, *users) if service.endswith("RecordService") else (admin,) * 8 + (*users,)))
-        elif chance < 0.94:
-            bad = pick(("", " ", "x", "Bearer ", "Bearer  x", "basic abc", "~" * 256, "!" * 257, "a b c d e"))
-            entries.append((pick(("token", "authorization")), bad))
-            entries.append(pick((*users, admin, ("x-request-id", "{}"), ("x-request-id", "y" * 200))))
-            entries.append(pick((("tracing-bin", self._random.randbytes(9)), ("x-request-id", "r-1"))))
-        elif chance < 0.95:
-            return (*entries, ("padding", "x" * pick((9_000, 17_000, 100_000)))), True
-        return tuple(entries), False
-
-    def _known(self, service: str) -> Known:
-        return self._records if service.endswith("RecordService") else self._connections
-
-    def _learn(self, known: Known, message: Message) -> None:
-        for field, value in message.ListFields():
-            if field.message_type is not None:
-                if not field.message_type.GetOptions().map_entry:
-                    for part in value[:3] if field.is_repeated else (value,):
-                        self._learn(known, part)
-            elif isinstance(value, str):
-                for name in _LEARNED.get(field.name, ()):
-                    known.learn(name, value)
-
-    def _note(self, asked: Asked, answer: str, faults: Sequence[str]) -> None:
-        if faults:
-            requests = " | ".join(request.hex()[:2000] for request in asked.requests)
-            self.failures.append(f"{asked.method} {asked.metadata}\n  {faults}\n  {requests}\n  {answer[:2000]}")
 
 
 def _ids_in(message: Message) -> Iterator[int]:

@@ -12,9 +12,10 @@ from uuid import uuid4
 import grpc
 import pytest
 
-from tests.contract.calls import Caller, refused
+from tests.contract.calls import Caller, channel_to, refused
 from tests.contract.server import World
 from tests.e2e.relay.conftest import until
+from tests.e2e.relay.test_relay_drill import Service
 from tests.e2e.relay.test_relay_sends import JPEG, MP4, OGG, PHONE, PNG, WEBP
 from tests.fakes.wuzapi import FakeWuzapi, Lost
 from wuzapi_manager.v1 import relay_pb2 as pb
@@ -292,3 +293,34 @@ def test_no_content_is_in_the_log(ana: Caller, world: World, nothing_here: None)
     log = world.log.read_bytes()
     assert b"UploadMedia" in log
     assert not any(part in log for part in (b"a secret that", media.id.encode(), files_of(world)[0].name.encode()))
+
+
+def test_media_outlives_a_kill(tmp_path: Path) -> None:
+    """What was taken is sent by the service that was killed and started again; what was on its way is swept."""
+    with FakeWuzapi() as fake:
+        fake.add_user("ana", "token-of-ana")
+        service = Service(tmp_path, fake.url)
+        try:
+            with channel_to(service.address) as channel:
+                ana = Caller(channel, {"token": "token-of-ana"})
+                media = uploaded(ana, LONG)
+                never = threading.Event()
+
+                def broken() -> Iterator[pb.UploadMediaRequest]:
+                    yield pb.UploadMediaRequest(size_bytes=MIB, chunk=b"x")
+                    never.wait(30)
+
+                cut = ana.relay.UploadMedia.future(broken())
+                until(lambda: any(tmp_path.glob("media/*.part")))
+                service.kill()
+                never.set()
+                assert cut.exception()
+            service.start()
+            with channel_to(service.address) as channel:
+                ana = Caller(channel, {"token": "token-of-ana"})
+                sent = ana.relay.SendDocument(document(media)).message
+            until(lambda: not any(tmp_path.glob("media/*.part")))
+        finally:
+            service.kill()
+        assert b64decode(str(fake.sent[-1].body["document"]).partition(",")[2]) == LONG
+        assert fake.sent[-1].id == sent.id
