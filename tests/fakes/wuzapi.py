@@ -8,7 +8,6 @@
 """
 
 import argparse
-import json
 import re
 import secrets
 import sys
@@ -17,16 +16,16 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 
 from tests.fakes.http_server import Answer, FakeServer, Request
-from tests.fakes.wuzapi_answers import HTML, NO_PAGE, refuse, respond, respond_with, to_json
+from tests.fakes.wuzapi_admin import ADMIN
+from tests.fakes.wuzapi_answers import HTML, NO_PAGE, refuse, respond, to_json
 from tests.fakes.wuzapi_messages import MESSAGES, WITHOUT_SESSION, Handler, Sent, body_of
 from tests.fakes.wuzapi_sessions import SESSIONS, fresh_code
-from tests.fakes.wuzapi_users import FakeUser, State
+from tests.fakes.wuzapi_users import EVENTS, FakeUser, State
 
 __all__ = ["ADMIN_TOKEN", "FakeUser", "FakeWuzapi", "Lost", "Sent", "State", "Trouble"]
 
 VERSION = "1.0.5"
 ADMIN_TOKEN = "fake-admin-token"
-EVENTS = {"Message", "ReadReceipt", "Presence", "HistorySync", "ChatPresence", "Connected", "Disconnected", "QR", "All"}
 
 
 class Trouble(Enum):
@@ -65,10 +64,10 @@ class FakeWuzapi(FakeServer):
 
     `legacy_status`: the answers before 2025-05-26; `integer_ids`: those before 2025-05-13, for users added from then
     on; `null_lists`: empty lists and objects are null; `stale_tokens`: as the real one, which goes on taking the token
-    of a user who was deleted otherwise than by /full; `trouble` for all requests; `lose` says for each request how its
-    answer is lost, `late` how late is; `contacts` and `groups` how many there are; `delay` and `requests` as every fake
-    has them. `sent` holds the messages that WhatsApp took. With `scan_after` a QR code is scanned so many seconds after
-    the session connected.
+    that was changed, and that of a user who was deleted otherwise than by /full; `contradicts`: who is logged in is not
+    connected, as it happens; `trouble` for all requests; `lose` says for each request how its answer is lost, `late`
+    how late is; `contacts` and `groups` how many there are; `delay` and `requests` as every fake has them. `sent` holds
+    the messages that WhatsApp took. With `scan_after` a QR code is scanned so many seconds after the session connected.
     """
 
     def __init__(self, admin_token: str = ADMIN_TOKEN, port: int = 0) -> None:
@@ -80,6 +79,7 @@ class FakeWuzapi(FakeServer):
         self.trouble: Trouble | None = None
         self.null_lists = False
         self.stale_tokens = False
+        self.contradicts = False
         self.lose: Callable[[Request], Lost | None] | None = None
         self.late = 1.0
         self.scan_after: float | None = None
@@ -156,8 +156,8 @@ class FakeWuzapi(FakeServer):
         """Those of the names that are events; the others are dropped silently."""
         return [str(name) for name in names if name in EVENTS] if isinstance(names, list) else []
 
-    def forget_deleted(self, user: FakeUser) -> None:
-        """Keeps the token of a deleted user working, where asked to be as the real one."""
+    def keep_stale(self, user: FakeUser) -> None:
+        """Keeps the token working that a user had, where asked to be as the real one."""
         if self.stale_tokens:
             self._stale.append(user)
 
@@ -179,7 +179,7 @@ class FakeWuzapi(FakeServer):
             "webhook": user.settings.get("webhook", ""),
             "jid": user.jid,
             "qrcode": f"data:image/png;base64,{user.qr}" if user.qr else "",
-            "connected": user.state is not State.NO_CLIENT,
+            "connected": user.state is not State.NO_CLIENT and not self.contradicts,
             "loggedIn": user.state is State.LOGGED_IN,
             "expiration": user.settings.get("expiration", 0),
             "events": user.settings.get("events", ""),
@@ -239,92 +239,6 @@ def session_status(fake: FakeWuzapi, request: Request) -> Answer:
     return respond({**fake.as_json(user), "history": "0", "hmac_configured": False})
 
 
-def list_users(fake: FakeWuzapi, request: Request) -> Answer:
-    """`GET /admin/users`."""
-    if not fake.is_admin(request):
-        return refuse(401, "unauthorized")
-    return respond([fake.as_json(user) for user in list(fake.users.values())])
-
-
-def get_user(fake: FakeWuzapi, request: Request, identity: str) -> Answer:
-    """`GET /admin/users/{id}`: a list, empty when there is no such user."""
-    if not fake.is_admin(request):
-        return refuse(401, "unauthorized")
-    user = fake.users.get(identity)
-    return respond([] if user is None else [fake.as_json(user)])
-
-
-def create_user(fake: FakeWuzapi, request: Request) -> Answer:  # noqa: PLR0911 - a return for each refusal
-    """`POST /admin/users`."""
-    if not fake.is_admin(request):
-        return refuse(401, "unauthorized")
-    body = _settings(request)
-    if body is None:
-        return respond_with(400, error="invalid request payload")
-    unknown = _unknown_event(body)
-    if unknown:
-        return respond_with(400, error="invalid event type", details=f"invalid event: {unknown}")
-    if len(str(body.get("hmackey", "x" * 32))) < 32:
-        return respond_with(400, error="HMAC key must be at least 32 characters long")
-    token = str(body.get("token", ""))
-    if any(user.token == token for user in fake.users.values()):
-        return respond_with(409, error="user with this token already exists")
-    identity = fake.add_user(str(body.get("name", "")), token, state=State.NO_CLIENT)
-    user = fake.users[identity]
-    user.settings = {key: body[key] for key in ("webhook", "expiration", "events", "history") if key in body}
-    user.settings["proxy"] = body.get("proxyconfig")
-    if fake.legacy_status:
-        return to_json(200, {"id": int(identity) if fake.integer_ids else identity})
-    shown = {k: v for k, v in fake.as_json(user).items() if k not in {"jid", "qrcode", "connected", "loggedIn"}}
-    return respond_with(201, data={**shown, "hmac_key": "hmackey" in body})
-
-
-def update_user(fake: FakeWuzapi, request: Request, identity: str) -> Answer:
-    """`PUT /admin/users/{id}`: what is empty or 0 stays as it is."""
-    if not fake.is_admin(request):
-        return refuse(401, "unauthorized")
-    user = fake.users.get(identity)
-    if user is None:
-        return respond_with(404, error="user not found")
-    body = _settings(request)
-    if body is None:
-        return respond_with(400, error="invalid request payload")
-    unknown = _unknown_event(body)
-    if unknown:
-        return respond_with(400, error="invalid event type", details=f"invalid event: {unknown}")
-    changes = {key: value for key, value in body.items() if value}
-    if not changes:
-        return respond_with(400, error="no fields to update")
-    user.name = str(changes.get("name", user.name))
-    user.token = str(changes.get("token", user.token))
-    user.settings |= {key: changes[key] for key in ("webhook", "expiration", "events") if key in changes}
-    return respond_with(200, message="user updated successfully")
-
-
-def delete_user(fake: FakeWuzapi, request: Request, identity: str) -> Answer:
-    """`DELETE /admin/users/{id}`."""
-    if not fake.is_admin(request):
-        return refuse(401, "unauthorized")
-    user = fake.users.pop(identity, None)
-    if user is None:
-        return respond_with(404, error="user not found", details="no user with this id")
-    fake.forget_deleted(user)
-    if fake.legacy_status:
-        return to_json(200, {"Details": "User deleted successfully"})
-    return respond_with(200, data={"id": identity}, details="user deleted successfully")
-
-
-def delete_user_full(fake: FakeWuzapi, request: Request, identity: str) -> Answer:
-    """`DELETE /admin/users/{id}/full`."""
-    if not fake.is_admin(request):
-        return refuse(401, "unauthorized")
-    user = fake.users.pop(identity, None)
-    if user is None:
-        return respond_with(404, error="user not found", details="no user with this id")
-    data = {"id": identity, "name": user.name, "jid": user.jid}
-    return respond_with(200, data=data, details="user instance removed completely")
-
-
 def for_users(handler: Handler, *, session: bool) -> Callable[[FakeWuzapi, Request], Answer]:
     """A call with a user's token; where it needs a session that comes before the body is looked at."""
 
@@ -346,32 +260,8 @@ ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     *((method, path, for_users(handler, session=False)) for method, path, handler in SESSIONS),
     ("GET", r"/health", health),
     ("GET", r"/session/status", session_status),
-    ("GET", r"/admin/users", list_users),
-    ("POST", r"/admin/users", create_user),
-    ("GET", r"/admin/users/([^/]+)", get_user),
-    ("PUT", r"/admin/users/([^/]+)", update_user),
-    ("DELETE", r"/admin/users/([^/]+)", delete_user),
-    ("DELETE", r"/admin/users/([^/]+)/full", delete_user_full),
+    *ADMIN,
 ]
-
-
-def _settings(request: Request) -> dict[str, object] | None:
-    """The body by keys in lower case, as Go reads it; None where a type is wrong."""
-    try:
-        body = json.loads(request.body)
-    except ValueError:
-        return None
-    if not isinstance(body, dict):
-        return None
-    lowered = {key.lower(): value for key, value in body.items()}
-    types = {"name": str, "token": str, "webhook": str, "events": str, "hmackey": str, "expiration": int}
-    wrong = (key for key, kind in types.items() if key in lowered and not isinstance(lowered[key], kind))
-    return None if any(wrong) else lowered
-
-
-def _unknown_event(body: Mapping[str, object]) -> str:
-    given = [name.strip() for name in str(body.get("events", "")).split(",") if name.strip()]
-    return next((name for name in given if name not in EVENTS), "")
 
 
 def main(arguments: list[str] | None = None) -> None:

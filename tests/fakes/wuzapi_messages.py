@@ -164,6 +164,18 @@ def avatar(fake: "FakeWuzapi", _: FakeUser, __: Request, body: Mapping[str, obje
     return respond(dict(zip(keys, ("https://pps.example/1.jpg", "1", "image"), strict=True)))
 
 
+def download(_: "FakeWuzapi", __: FakeUser, ___: Request, body: Mapping[str, object]) -> Answer:
+    """`POST /chat/download...`: the media as a data URL."""
+    data = base64.b64encode(b"what was sent").decode()
+    return respond({"Mimetype": body.get("mimetype", ""), "Data": f"data:image/png;base64,{data}"})
+
+
+def lid(_: "FakeWuzapi", __: FakeUser, request: Request, ___: Mapping[str, object]) -> Answer:
+    """`GET /user/lid/{jid}`."""
+    jid = request.path.rpartition("/")[2]
+    return respond({"jid": jid, "lid": "123456789@lid"}) if JID.fullmatch(jid) else refuse(404, "LID not found")
+
+
 def contacts(fake: "FakeWuzapi", _: FakeUser, __: Request, ___: Mapping[str, object]) -> Answer:
     """`GET /user/contacts`."""
     people = {
@@ -267,6 +279,8 @@ MESSAGES: list[tuple[str, str, Handler]] = [
     ("POST", r"/chat/markread", details("Message(s) marked as read", "Id", "ChatPhone")),
     ("POST", r"/chat/presence", details("Chat presence set successfuly", "Phone", "State")),
     ("POST", r"/chat/archive", details("Archived")),
+    ("POST", r"/chat/request-unavailable-message", details("Requested", "chat", "sender", "id")),
+    ("POST", r"/chat/download(?:image|video|audio|document|sticker)", download),
     ("POST", r"/status/set/text", details("Set", "Body")),
     ("POST", r"/call/reject", details("Rejected", "call_from", "call_id")),
     ("POST", r"/user/check", check),
@@ -274,12 +288,16 @@ MESSAGES: list[tuple[str, str, Handler]] = [
     ("POST", r"/user/avatar", avatar),
     ("GET", r"/user/contacts", contacts),
     ("POST", r"/user/presence", details("Presence set successfuly")),
+    ("GET", r"/user/lid/[^/]+", lid),
     ("GET", r"/group/list", groups),
     ("GET", r"/group/info", group),
     ("GET", r"/group/invitelink", lambda *_: respond({"InviteLink": "https://chat.whatsapp.com/x"})),
     *(
         ("POST", rf"/group/{verb}", details(f"Group {verb} successfully"))
-        for verb in ("create", "locked", "ephemeral", "photo", "leave", "name", "topic", "announce", "join")
+        for verb in (
+            *("create", "locked", "ephemeral", "photo", "photo/remove", "leave", "name", "topic", "announce", "join"),
+            *("inviteinfo", "updateparticipants"),
+        )
     ),
     ("GET", r"/newsletter/list", lambda *_: respond({"Newsletter": None})),
 ]

@@ -10,7 +10,7 @@ import segno
 
 from tests.fakes.http_server import Answer, Request
 from tests.fakes.wuzapi_answers import refuse, respond, to_json
-from tests.fakes.wuzapi_messages import Handler
+from tests.fakes.wuzapi_messages import Handler, query_of
 from tests.fakes.wuzapi_users import FakeUser, State
 
 if TYPE_CHECKING:
@@ -105,6 +105,11 @@ def set_history(_: "FakeWuzapi", user: FakeUser, __: Request, body: Mapping[str,
     return respond({"Details": "History configured successfully", "History": user.settings["history"]})
 
 
+def ask_history(_: "FakeWuzapi", __: FakeUser, request: Request, ___: Mapping[str, object]) -> Answer:
+    """`GET /session/history`: asks the phone for messages."""
+    return respond({"details": "History sync request Sent", "timestamp": 1_769_083_200, **query_of(request)})
+
+
 def s3(_: "FakeWuzapi", __: FakeUser, request: Request, ___: Mapping[str, object]) -> Answer:
     """`/session/s3/config`."""
     if request.method == "GET":
@@ -127,6 +132,12 @@ SESSIONS: list[tuple[str, str, Handler]] = [
     ("POST", r"/session/pairphone", pair),
     ("POST", r"/session/proxy", proxy),
     ("POST", r"/session/history", set_history),
+    ("GET", r"/session/history", ask_history),
+    (
+        "POST",
+        r"/session/s3/test",
+        lambda *_: respond({"Details": "Connection successful", "Bucket": "b", "Region": "r"}),
+    ),
     *((method, r"/session/s3/config", s3) for method in ("GET", "POST", "DELETE")),
     *((method, r"/session/hmac/config", hmac) for method in ("GET", "POST", "DELETE")),
 ]

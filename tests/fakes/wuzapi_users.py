@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
+EVENTS = {"Message", "ReadReceipt", "Presence", "HistorySync", "ChatPresence", "Connected", "Disconnected", "QR", "All"}
+
 
 class State(Enum):
     """How far a user's phone is."""

@@ -102,11 +102,14 @@ def as_wuzapi(method: str, path: str, body: Mapping[str, Json] | None) -> tuple[
     """Path and body under WUZAPI's names, where they have those of the original application's examples.
 
     `/send-text` with `number` and `message` is `/chat/send/text`; the events of a user may be a list, and have names
-    such as `message.received`. Anything else stays as it is.
+    such as `message.received`. A session that connects does so `Immediate`ly, unless the body says otherwise: WUZAPI
+    would wait ten seconds. Anything else stays as it is.
     """
     if method == "POST" and path == "/send-text":
         named = {_SEND_TEXT.get(name, name): value for name, value in (body or {}).items()}
         return "/chat/send/text", named
+    if method == "POST" and path == "/session/connect" and "immediate" not in map(str.lower, body or {}):
+        return path, {**(body or {}), "Immediate": True}
     if body is not None and (path == "/admin/users" or path.startswith("/admin/users/")):
         events = body.get("events")
         if isinstance(events, list):

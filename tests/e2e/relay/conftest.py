@@ -26,7 +26,7 @@ def world(relay_world: World) -> Iterator[World]:
     wuzapi = relay_world.wuzapi
     yield relay_world
     wuzapi.trouble, wuzapi.lose, wuzapi.delay = None, None, 0.0
-    wuzapi.legacy_status = wuzapi.integer_ids = wuzapi.null_lists = wuzapi.stale_tokens = False
+    wuzapi.contradicts = wuzapi.legacy_status = wuzapi.integer_ids = wuzapi.null_lists = wuzapi.stale_tokens = False
 
 
 @pytest.fixture
