@@ -4,7 +4,7 @@
         fake.add_user("ana", "token-of-ana")
         httpx.get(f"{fake.url}/session/status", headers={"token": "token-of-ana"})
 
-`python -m tests.fakes.wuzapi --port 8080` runs it until it is interrupted and prints tokens to try.
+`python -m tests.fakes.wuzapi --port 8080` runs it until it is interrupted, and prints how to use it.
 """
 
 import argparse
@@ -266,24 +266,39 @@ ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the fake until it is interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fakes.wuzapi", description="A WUZAPI to try things with.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.fakes.wuzapi",
+        description="A WUZAPI to try things with: it answers as WUZAPI does, and sends nothing to anyone.",
+    )
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one (default: 8080)")
-    parser.add_argument("--admin-token", default=ADMIN_TOKEN)
-    parser.add_argument("--scan-after", type=float, default=15.0, help="seconds until a QR code is scanned")
+    parser.add_argument("--admin-token", default=ADMIN_TOKEN, help=f"the administrator's (default: {ADMIN_TOKEN})")
+    parser.add_argument(
+        "--scan-after", type=float, default=15.0, help="seconds until a QR code is scanned by itself (default: 15)"
+    )
     options = parser.parse_args(arguments)
-    with FakeWuzapi(options.admin_token, options.port) as fake:
-        sys.stdout.write(f"url {fake.url}\nadmin {fake.admin_token}\n")
+    try:
+        fake = FakeWuzapi(options.admin_token, options.port)
+    except OSError as error:
+        parser.exit(1, f"Port {options.port} cannot be had ({error.strerror}): give another as --port\n")
+    with fake:
+        told = [
+            "A WUZAPI to try things with answers until you press Ctrl+C. Start the service with",
+            f"  WUZAPI_BASE_URL={fake.url}",
+            f"  WUZAPI_ADMIN_TOKEN={fake.admin_token}",
+            "and call it with one of these tokens:",
+        ]
         for name in ("ana", "bruno"):
-            token = f"token-of-{name}"
-            sys.stdout.write(f"user {name} id {fake.add_user(name, token)} token {token}\n")
+            fake.add_user(name, f"token-of-{name}")
+            told.append(f"  token-of-{name}  logged in")
         fake.scan_after = options.scan_after
-        identity = fake.add_user("caio", "token-of-caio", state=State.NO_CLIENT)
-        sys.stdout.write(f"user caio id {identity} token token-of-caio: no phone yet; it is scanned by itself\n")
+        fake.add_user("caio", "token-of-caio", state=State.NO_CLIENT)
+        told.append(f"  token-of-caio  no phone yet: its QR code is scanned {options.scan_after:g} s after it connects")
+        sys.stdout.write("\n".join([*told, ""]))
         sys.stdout.flush()
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
-            sys.stdout.write("ended\n")
+            sys.stdout.write(f"\n{len(fake.sent)} messages were taken\n")
 
 
 if __name__ == "__main__":

@@ -156,16 +156,28 @@ def test_a_delay_is_cut_short_by_closing(fake: FakeWuzapi, http: httpx.Client) -
 
 
 def test_it_runs_as_a_program() -> None:
-    """The program prints its address and tokens that work, and ends when it is interrupted."""
+    """The program prints settings and tokens that work, and ends when it is interrupted."""
     root = Path(__file__).parents[3]
     command = [sys.executable, "-m", "tests.fakes.wuzapi", "--port", "0", "--admin-token", ADMIN]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline().split() for _ in range(5)]
-        assert [line[0] for line in lines] == ["url", "admin", "user", "user", "user"]
-        with httpx.Client(base_url=lines[0][1], trust_env=False) as client:
-            assert len(client.get("/admin/users", headers={"authorization": lines[1][1]}).json()["data"]) == 3
-            status = client.get("/session/status", headers={"token": lines[2][5]}).json()
-        assert status["data"]["id"] == lines[2][3]
+        lines = [process.stdout.readline().strip() for _ in range(7)]
+        settings = dict(line.split("=") for line in lines[1:3])
+        assert settings["WUZAPI_ADMIN_TOKEN"] == ADMIN
+        tokens = [line.split()[0] for line in lines[4:]]
+        with httpx.Client(base_url=settings["WUZAPI_BASE_URL"], trust_env=False) as client:
+            assert len(client.get("/admin/users", headers={"authorization": ADMIN}).json()["data"]) == 3
+            states = [client.get("/session/status", headers={"token": token}).json()["data"] for token in tokens]
+        assert [state["loggedIn"] for state in states] == [True, True, False]
         process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == "\n0 messages were taken\n"
         assert process.wait(10) == 0
+
+
+def test_a_port_that_is_taken_is_told(fake: FakeWuzapi) -> None:
+    """One sentence with what to do, and no traceback."""
+    root = Path(__file__).parents[3]
+    command = [sys.executable, "-m", "tests.fakes.wuzapi", "--port", str(fake.port)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"Port {fake.port} cannot be had (Address already in use): give another as --port\n"
