@@ -218,7 +218,7 @@ async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
                 )
         finally:
             await backups.close()
-            await sends.drain()
+            await sends.drain(_longest_send(settings).total_seconds())
             await sweeper.stop()
             await once.drain()
             await relay.close()

@@ -13,11 +13,24 @@ from grpc_health.v1 import health_pb2
 
 from tests.benchmarks import rig
 from tests.benchmarks.figure import Figure
+from tests.fakes.http_server import FakeServer
+from tests.fakes.nocodb import BASE, TABLE, FakeNocodb
+from tests.fakes.nocodb import TOKEN as TOKEN_OF_NOCODB
 from tests.fakes.wuzapi import FakeWuzapi
-from wuzapi_manager.v1 import branding_pb2, branding_pb2_grpc, relay_pb2, relay_pb2_grpc
+from wuzapi_manager.v1 import (
+    branding_pb2,
+    branding_pb2_grpc,
+    connection_pb2_grpc,
+    record_pb2,
+    record_pb2_grpc,
+    relay_pb2,
+    relay_pb2_grpc,
+)
+from wuzapi_manager.v1 import connection_pb2 as connections
 
 TOKEN = "benchmark-user-token"
 USER = (("token", TOKEN),)
+ADMIN = (("authorization", rig.ADMIN_TOKEN),)
 SENDS = 600
 SLOW_CALLS = 500
 _MOST_ADDED = 1.5
@@ -28,16 +41,16 @@ _Call = Callable[[], Awaitable[object]]
 
 def figures(folder: Path) -> list[Figure]:
     """All of them, on a server and a WUZAPI of their own."""
-    with FakeWuzapi(admin_token=rig.ADMIN_TOKEN) as wuzapi:
+    with FakeWuzapi(admin_token=rig.ADMIN_TOKEN) as wuzapi, FakeNocodb() as nocodb:
         wuzapi.add_user("benchmark", TOKEN)
         with rig.server(folder, wuzapi.url) as server:
-            return asyncio.run(_measured(server, wuzapi))
+            return asyncio.run(_measured(server, wuzapi, nocodb))
 
 
-async def _measured(server: rig.Server, wuzapi: FakeWuzapi) -> list[Figure]:
+async def _measured(server: rig.Server, wuzapi: FakeWuzapi, nocodb: FakeNocodb) -> list[Figure]:
     async with grpc.aio.insecure_channel(server.address) as channel:
         added = await _added_by_the_relay(channel, wuzapi)
-        hanging = await _beside_one_that_hangs(channel, wuzapi)
+        hanging = await _beside_one_that_hangs(channel, wuzapi, nocodb)
         return [added, *hanging]
 
 
@@ -63,36 +76,40 @@ async def _added_by_the_relay(channel: grpc.aio.Channel, wuzapi: FakeWuzapi) -> 
     )
 
 
-async def _beside_one_that_hangs(channel: grpc.aio.Channel, wuzapi: FakeWuzapi) -> list[Figure]:
-    """GetBranding and the health check, with 500 calls to a WUZAPI that does not answer and without, taking turns."""
-    stub = relay_pb2_grpc.RelayServiceStub(channel)
+async def _beside_one_that_hangs(channel: grpc.aio.Channel, wuzapi: FakeWuzapi, nocodb: FakeNocodb) -> list[Figure]:
+    """What goes on, and at what rate, with 500 calls to an upstream that does not answer and without, taking turns."""
+    relay = relay_pb2_grpc.RelayServiceStub(channel)
     branding = branding_pb2_grpc.BrandingServiceStub(channel)
+    records = record_pb2_grpc.RecordServiceStub(channel)
     check = channel.unary_unary(
         "/grpc.health.v1.Health/Check",
         health_pb2.HealthCheckRequest.SerializeToString,
         health_pb2.HealthCheckResponse.FromString,
     )
-    free, beside, health = [], [], []
-    for _ in range(3):
-        free.append(await _rate(lambda: branding.GetBranding(branding_pb2.GetBrandingRequest())))
-        with wuzapi.held():
-            calls = [
-                asyncio.ensure_future(_ended(stub.GetWebhook(relay_pb2.GetWebhookRequest(), metadata=USER, timeout=8)))
-                for _ in range(SLOW_CALLS)
-            ]
-            await asyncio.sleep(1.0)  # until they wait
-            health += [await _timed(lambda: check(health_pb2.HealthCheckRequest())) for _ in range(50)]
-            beside.append(await _rate(lambda: branding.GetBranding(branding_pb2.GetBrandingRequest())))
-        await asyncio.gather(*calls)
-    ratio = statistics.median(one / other for one, other in zip(beside, free, strict=True))
+    listed = record_pb2.ListRecordsRequest(connection_id=await _nocodb_connection(channel, nocodb))
+
+    def brand() -> Awaitable[object]:
+        return branding.GetBranding(branding_pb2.GetBrandingRequest())
+
+    def webhook(timeout: float = 30) -> Awaitable[object]:
+        return relay.GetWebhook(relay_pb2.GetWebhookRequest(), metadata=USER, timeout=timeout)
+
+    def rows(timeout: float = 30) -> Awaitable[object]:
+        return records.ListRecords(listed, metadata=ADMIN, timeout=timeout)
+
+    health: list[float] = []
+
+    async def slowest_health() -> None:
+        health.extend([await _timed(lambda: check(health_pb2.HealthCheckRequest())) for _ in range(50)])
+
+    brand_beside = await _kept(wuzapi, lambda: webhook(8), brand, 2_000, slowest_health)
+    rows_beside = await _kept(wuzapi, lambda: webhook(8), rows, 1_000)
+    webhook_beside = await _kept(nocodb, lambda: rows(8), webhook, 1_000)
     slowest = max(health) * 1000
     return [
-        Figure(
-            f"GetBranding while {SLOW_CALLS} calls hang at WUZAPI",
-            f"{ratio:.0%} of its rate without them",
-            f"≥ {_LEAST_LEFT:.0%}",
-            kept=ratio >= _LEAST_LEFT,
-        ),
+        _share(f"GetBranding while {SLOW_CALLS} calls hang at WUZAPI", brand_beside),
+        _share(f"ListRecords of a NocoDB while {SLOW_CALLS} calls hang at WUZAPI", rows_beside),
+        _share(f"GetWebhook of WUZAPI while {SLOW_CALLS} calls hang at a NocoDB", webhook_beside),
         Figure(
             f"health check while {SLOW_CALLS} calls hang at WUZAPI, slowest of {len(health)}",
             f"{slowest:.1f} ms",
@@ -102,7 +119,40 @@ async def _beside_one_that_hangs(channel: grpc.aio.Channel, wuzapi: FakeWuzapi) 
     ]
 
 
-async def _rate(call: _Call, count: int = 2_000, at_once: int = 16) -> float:
+async def _nocodb_connection(channel: grpc.aio.Channel, nocodb: FakeNocodb) -> int:
+    """The id of a connection to the table of that NocoDB."""
+    source = connections.NocodbSource(host=nocodb.url, token=TOKEN_OF_NOCODB, project_id=BASE, table_id=TABLE)
+    made = await connection_pb2_grpc.ConnectionServiceStub(channel).CreateConnection(
+        connections.CreateConnectionRequest(
+            connection=connections.Connection(name="NocoDB", nocodb=source, row_scope=connections.ROW_SCOPE_SHARED)
+        ),
+        metadata=ADMIN,
+    )
+    return made.connection.id
+
+
+async def _kept(
+    slow: FakeServer, hangs: _Call, call: _Call, count: int, meanwhile: Callable[[], Awaitable[None]] | None = None
+) -> float:
+    """The part of its rate that `call` keeps while calls hang at that server: the median of three rounds."""
+    ratios = []
+    for _ in range(3):
+        free = await _rate(call, count)
+        with slow.held():
+            calls = [asyncio.ensure_future(_ended(hangs())) for _ in range(SLOW_CALLS)]
+            await asyncio.sleep(1.0)  # until they wait
+            if meanwhile is not None:
+                await meanwhile()
+            ratios.append(await _rate(call, count) / free)
+        await asyncio.gather(*calls)
+    return statistics.median(ratios)
+
+
+def _share(what: str, ratio: float) -> Figure:
+    return Figure(what, f"{ratio:.0%} of its rate without them", f"≥ {_LEAST_LEFT:.0%}", kept=ratio >= _LEAST_LEFT)
+
+
+async def _rate(call: _Call, count: int, at_once: int = 16) -> float:
     """Calls a second."""
     left = iter(range(count))
 

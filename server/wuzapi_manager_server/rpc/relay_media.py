@@ -10,7 +10,7 @@ from wuzapi_manager.v1 import relay_pb2 as pb
 from wuzapi_manager_server.domain.caller import User
 from wuzapi_manager_server.domain.media import Kind, url_head
 from wuzapi_manager_server.domain.uploaded_media import UploadedMedia
-from wuzapi_manager_server.errors import InvalidInput, Text, Violation
+from wuzapi_manager_server.errors import InvalidInput, RateLimited, Text, Violation
 from wuzapi_manager_server.rpc.access import users_alone
 from wuzapi_manager_server.rpc.call import current
 from wuzapi_manager_server.rpc.convert_common import timestamp_to
@@ -28,6 +28,9 @@ _KINDS: dict[int, Kind | None] = {
     pb.MEDIA_KIND_DOCUMENT: "document",
     pb.MEDIA_KIND_STICKER: "sticker",
 }
+SENDS_AT_ONCE = 16
+"""How many sends may have an uploaded file in their body at once: each holds an open file and some MB of memory."""
+_RETRY_AFTER = 1.0
 
 
 class _WithMedia(Protocol):
@@ -39,6 +42,7 @@ class RelayMedia:
 
     def __init__(self, uploads: MediaUploads) -> None:
         self._uploads = uploads
+        self._sending = 0
 
     async def upload_media(self, requests: AsyncIterator[pb.UploadMediaRequest], _: object) -> pb.UploadMediaResponse:
         """See the proto."""
@@ -77,15 +81,28 @@ class RelayMedia:
 
     @contextmanager
     def attached(self, call: WuzapiCall, media: UploadedMedia | None, kind: Kind | None) -> Iterator[WuzapiCall]:
-        """The call with the file in its body; who leaves without an error has sent it. NotFound where it is gone."""
+        """The call with the file in its body; who leaves without an error has sent it.
+
+        NotFound where it is gone, RateLimited where SENDS_AT_ONCE are on their way.
+        """
         if media is None or kind is None:
             yield call
             return
-        with self._uploads.opened(media) as descriptor:
+        with self._a_turn(), self._uploads.opened(media) as descriptor:
             values = dict(call.body or {})
             head = url_head(kind, str(values["MimeType"]))
             yield call._replace(body=None, file=FileJson(values, media_key(kind), head, descriptor, media.size))
         self._uploads.sent(media)
+
+    @contextmanager
+    def _a_turn(self) -> Iterator[None]:
+        if self._sending >= SENDS_AT_ONCE:
+            raise _too_many()
+        self._sending += 1
+        try:
+            yield
+        finally:
+            self._sending -= 1
 
 
 def by_content(request: Message, media: UploadedMedia | None) -> Message:
@@ -95,3 +112,14 @@ def by_content(request: Message, media: UploadedMedia | None) -> Message:
     copy = without(request, "media_id")
     cast("_WithMedia", copy).media_id = f"{media.sha256} {media.size} {media.mime_type}"
     return copy
+
+
+def _too_many() -> RateLimited:
+    return RateLimited(
+        Text(
+            f"{SENDS_AT_ONCE} sends of uploaded media are on their way already",
+            f"{SENDS_AT_ONCE} envios de mídia carregada já estão em andamento",
+        ),
+        suggestion=Text("Ask again in a second", "Tente novamente em um segundo"),
+        retry_after=_RETRY_AFTER,
+    )

@@ -49,10 +49,16 @@ class Sends:
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)
 
-    async def drain(self) -> None:
-        """Waits for what goes on without its caller."""
+    async def drain(self, seconds: float) -> None:
+        """Waits so long for what goes on without its caller. What goes on still is cut off, as one whose answer is lost.
+
+        Its caller hears of it as CancelledError; the next repeat sends again under the same id.
+        """
         if self._running:
-            await asyncio.wait(self._running)
+            _, late = await asyncio.wait(self._running, timeout=seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def _send(self, request: Request, work: Callable[[str], Awaitable[bytes]], longer: timedelta) -> bytes:
         scope = scope_of(request)
@@ -66,6 +72,10 @@ class Sends:
             self._count("unknown")
             await self._database.write(lambda: self._store.leave(scope))
             raise _unknown(request.request_id, message_id) from None
+        except asyncio.CancelledError:
+            self._count("unknown")
+            await self._database.write(lambda: self._store.leave(scope))
+            raise
         except ServiceError:
             self._count("refused")
             await self._database.write(lambda: self._store.abandon(scope))

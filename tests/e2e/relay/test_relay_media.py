@@ -19,6 +19,7 @@ from tests.e2e.relay.test_relay_drill import Service
 from tests.e2e.relay.test_relay_sends import JPEG, MP4, OGG, PHONE, PNG, WEBP
 from tests.fakes.wuzapi import FakeWuzapi, Lost
 from wuzapi_manager.v1 import relay_pb2 as pb
+from wuzapi_manager_server.rpc.relay_media import SENDS_AT_ONCE
 
 MIB = 1 << 20
 PIECE = 256 * 1024
@@ -324,3 +325,19 @@ def test_media_outlives_a_kill(tmp_path: Path) -> None:
             service.kill()
         assert b64decode(str(fake.sent[-1].body["document"]).partition(",")[2]) == LONG
         assert fake.sent[-1].id == sent.id
+
+
+def test_few_sends_of_uploads_at_once(ana: Caller, wuzapi: FakeWuzapi) -> None:
+    """While 16 wait for WUZAPI the next is refused, and goes out under its request_id once they are through."""
+    media, before = uploaded(ana, PNG), len(wuzapi.sent)
+    request = pb.SendImageRequest(phone=PHONE, media_id=media.id)
+    again = pb.SendImageRequest(phone=PHONE, media_id=media.id, request_id=str(uuid4()))
+    earlier = len(wuzapi.requests)
+    with wuzapi.held():
+        calls = [ana.relay.SendImage.future(request) for _ in range(SENDS_AT_ONCE)]
+        until(lambda: len(wuzapi.requests) == earlier + SENDS_AT_ONCE)
+        with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMIT_ERROR") as refusal:
+            ana.relay.SendImage(again)
+        assert refusal.retry_after == 1.0
+    assert {call.result().message.id for call in calls} == {sent.id for sent in wuzapi.sent[before:]}
+    assert ana.relay.SendImage(again).message.id == wuzapi.sent[-1].id
