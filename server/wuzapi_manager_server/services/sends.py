@@ -50,7 +50,7 @@ class Sends:
         return await asyncio.shield(task)
 
     async def drain(self, seconds: float) -> None:
-        """Waits so long for what goes on without its caller. What goes on still is cut off, as one whose answer is lost.
+        """Waits so long for what goes on without its caller. What goes on still is cut off, like a lost answer.
 
         Its caller hears of it as CancelledError; the next repeat sends again under the same id.
         """
