@@ -59,6 +59,15 @@ class Text(NamedTuple):
     pt: str
 
 
+NO_TEXT = Text("", "")
+
+
+def joined(texts: Iterable[Text]) -> Text:
+    """Texts as one, without those that are empty."""
+    said = [text for text in texts if text != NO_TEXT]
+    return Text("; ".join(text.en for text in said), "; ".join(text.pt for text in said))
+
+
 @dataclass(frozen=True)
 class Violation:
     """A bad field: its path in the request (`connections[3].name`), why, and whether it was missing."""

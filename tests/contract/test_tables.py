@@ -262,6 +262,11 @@ def test_a_connection_is_tested_step_by_step(world: World, source: SourceUnderTe
     assert "nothing" in answer.steps[-1].message
     assert answer.steps[-1].suggestion
     assert answer.connection.status == connections.CONNECTION_STATUS_ERROR
+    portuguese = world.admin.with_metadata(accept_language="pt-BR").connections
+    said = portuguese.TestConnection(connections.TestConnectionRequest(id=bad)).steps
+    both = [(one.name, one.message == other.message) for one, other in zip(said, answer.steps, strict=True)]
+    assert both == [(step.name, False) for step in answer.steps]
+    assert said[-1].suggestion != answer.steps[-1].suggestion
     unsaved = source.source_of(table)
     unsaved.row_scope = connections.ROW_SCOPE_SHARED
     answer = world.admin.connections.TestConnection(connections.TestConnectionRequest(connection=unsaved))

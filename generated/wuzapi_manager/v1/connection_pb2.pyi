@@ -451,6 +451,7 @@ class Connection(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     DELETE_TIME_FIELD_NUMBER: _builtins.int
+    LAST_TEST_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Output only. Given at creation."""
     name: _builtins.str
@@ -511,6 +512,12 @@ class Connection(_message.Message):
     def delete_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When it was deleted; it is purged 30 days later."""
 
+    @_builtins.property
+    def last_test(self) -> Global___ConnectionTest:
+        """Output only. How the last test went; unset where none was made, or what it was of has changed since: source,
+        link field, row scope or mapped columns. Not shown to users.
+        """
+
     def __init__(
         self,
         *,
@@ -533,10 +540,11 @@ class Connection(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         delete_time: _timestamp_pb2.Timestamp | None = ...,
+        last_test: Global___ConnectionTest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["airtable", b"airtable", "create_time", b"create_time", "delete_time", b"delete_time", "mysql", b"mysql", "nocodb", b"nocodb", "postgresql", b"postgresql", "source", b"source", "sqlite", b"sqlite", "update_time", b"update_time", "view_configuration", b"view_configuration"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["airtable", b"airtable", "create_time", b"create_time", "delete_time", b"delete_time", "last_test", b"last_test", "mysql", b"mysql", "nocodb", b"nocodb", "postgresql", b"postgresql", "source", b"source", "sqlite", b"sqlite", "update_time", b"update_time", "view_configuration", b"view_configuration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["airtable", b"airtable", "assigned_users", b"assigned_users", "create_time", b"create_time", "delete_time", b"delete_time", "etag", b"etag", "field_mappings", b"field_mappings", "id", b"id", "mysql", b"mysql", "name", b"name", "nocodb", b"nocodb", "postgresql", b"postgresql", "row_scope", b"row_scope", "source", b"source", "sqlite", b"sqlite", "status", b"status", "type", b"type", "update_time", b"update_time", "user_link_field", b"user_link_field", "user_link_value", b"user_link_value", "view_configuration", b"view_configuration"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["airtable", b"airtable", "assigned_users", b"assigned_users", "create_time", b"create_time", "delete_time", b"delete_time", "etag", b"etag", "field_mappings", b"field_mappings", "id", b"id", "last_test", b"last_test", "mysql", b"mysql", "name", b"name", "nocodb", b"nocodb", "postgresql", b"postgresql", "row_scope", b"row_scope", "source", b"source", "sqlite", b"sqlite", "status", b"status", "type", b"type", "update_time", b"update_time", "user_link_field", b"user_link_field", "user_link_value", b"user_link_value", "view_configuration", b"view_configuration"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["sqlite", "nocodb", "mysql", "postgresql", "airtable"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
@@ -1065,6 +1073,40 @@ class TestConnectionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TestConnectionResponse: _TypeAlias = TestConnectionResponse  # noqa: Y015
+
+@_typing.final
+class ConnectionTest(_message.Message):
+    """How the test of a saved connection went."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEST_TIME_FIELD_NUMBER: _builtins.int
+    OK_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    ok: _builtins.bool
+    """Whether every step passed."""
+    @_builtins.property
+    def test_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ended."""
+
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___TestStep]:
+        """The steps that were tried, in order; the first that fails is the last."""
+
+    def __init__(
+        self,
+        *,
+        test_time: _timestamp_pb2.Timestamp | None = ...,
+        ok: _builtins.bool = ...,
+        steps: _abc.Iterable[Global___TestStep] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["test_time", b"test_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ok", b"ok", "steps", b"steps", "test_time", b"test_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConnectionTest: _TypeAlias = ConnectionTest  # noqa: Y015
 
 @_typing.final
 class TestStep(_message.Message):

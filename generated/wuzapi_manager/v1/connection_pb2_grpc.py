@@ -209,7 +209,7 @@ class ConnectionServiceServicer:
 
     def TestConnection(self, request, context):
         """Tries a saved connection, or one that is not saved yet, step by step. What fails is told in the steps, not as an
-        error. A saved one gets the status CONNECTED or ERROR.
+        error. A saved one gets the status CONNECTED or ERROR, and keeps the result as last_test.
 
         - INVALID_ARGUMENT, VALIDATION_ERROR or MISSING_REQUIRED_FIELD: neither or both given, or bad fields.
         - PERMISSION_DENIED, PERMISSION_ERROR: one that is not saved names a host where sources may not lie.

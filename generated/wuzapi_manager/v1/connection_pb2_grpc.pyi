@@ -96,7 +96,7 @@ class ConnectionServiceStub:
     """
     TestConnection: _grpc.UnaryUnaryMultiCallable[_connection_pb2.TestConnectionRequest, _connection_pb2.TestConnectionResponse]
     """Tries a saved connection, or one that is not saved yet, step by step. What fails is told in the steps, not as an
-    error. A saved one gets the status CONNECTED or ERROR.
+    error. A saved one gets the status CONNECTED or ERROR, and keeps the result as last_test.
 
     - INVALID_ARGUMENT, VALIDATION_ERROR or MISSING_REQUIRED_FIELD: neither or both given, or bad fields.
     - PERMISSION_DENIED, PERMISSION_ERROR: one that is not saved names a host where sources may not lie.
@@ -206,7 +206,7 @@ class ConnectionServiceAsyncStub(ConnectionServiceStub):
     """
     TestConnection: _aio.UnaryUnaryMultiCallable[_connection_pb2.TestConnectionRequest, _connection_pb2.TestConnectionResponse]  # type: ignore[assignment]
     """Tries a saved connection, or one that is not saved yet, step by step. What fails is told in the steps, not as an
-    error. A saved one gets the status CONNECTED or ERROR.
+    error. A saved one gets the status CONNECTED or ERROR, and keeps the result as last_test.
 
     - INVALID_ARGUMENT, VALIDATION_ERROR or MISSING_REQUIRED_FIELD: neither or both given, or bad fields.
     - PERMISSION_DENIED, PERMISSION_ERROR: one that is not saved names a host where sources may not lie.
@@ -367,7 +367,7 @@ class ConnectionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_connection_pb2.TestConnectionResponse, _abc.Awaitable[_connection_pb2.TestConnectionResponse]]:
         """Tries a saved connection, or one that is not saved yet, step by step. What fails is told in the steps, not as an
-        error. A saved one gets the status CONNECTED or ERROR.
+        error. A saved one gets the status CONNECTED or ERROR, and keeps the result as last_test.
 
         - INVALID_ARGUMENT, VALIDATION_ERROR or MISSING_REQUIRED_FIELD: neither or both given, or bad fields.
         - PERMISSION_DENIED, PERMISSION_ERROR: one that is not saved names a host where sources may not lie.

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import ClassVar
 
 from wuzapi_manager_server.domain.mapping import FieldMapping
-from wuzapi_manager_server.domain.table import Json
+from wuzapi_manager_server.domain.table import Json, Step
 
 
 class ConnectionType(Enum):
@@ -124,10 +124,24 @@ Source = Sqlite | Nocodb | Mysql | Postgresql | Airtable
 
 
 @dataclass(frozen=True)
+class ConnectionTest:
+    """How the last test of a connection went, and when it ended."""
+
+    time: datetime
+    steps: tuple[Step, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every step passed."""
+        return all(step.ok for step in self.steps)
+
+
+@dataclass(frozen=True)
 class Connection:
     """A table that lives elsewhere, how to reach it, who may use it and how its columns are shown.
 
-    `id` and `version` are 0 and times None until it is stored; `version` grows by one with every change.
+    `id` and `version` are 0 and times None until it is stored; `version` grows by one with every change. `last_test`
+    is of the source and link field as they are now.
     """
 
     name: str
@@ -144,8 +158,15 @@ class Connection:
     create_time: datetime | None = None
     update_time: datetime | None = None
     delete_time: datetime | None = None
+    last_test: ConnectionTest | None = None
 
     @property
     def etag(self) -> str:
         """The text of the version."""
         return str(self.version)
+
+    @property
+    def tested(self) -> tuple[object, ...]:
+        """What a test is of: the result of one holds as long as this stays."""
+        columns = tuple(mapping.column for mapping in self.field_mappings)
+        return self.source, self.user_link_field, self.user_link_value, self.row_scope, columns

@@ -2,7 +2,7 @@
 
 from wuzapi_manager_server.domain.connection import UserLinkValue
 from wuzapi_manager_server.domain.table import Column, ColumnType
-from wuzapi_manager_server.errors import Text
+from wuzapi_manager_server.errors import Text, joined
 
 _NEVER = frozenset(
     {
@@ -38,12 +38,22 @@ def cannot_hold(column: Column, value: UserLinkValue) -> Text | None:
     )
 
 
-def limits_of(column: Column) -> str:
-    """What of users a link column cannot do, in English; empty where it can do everything."""
+def limits_of(column: Column) -> Text:
+    """What of users a link column cannot do; empty where it can do everything."""
     found = []
     if not column.dynamic and column.type in _NUMBERS | _UUIDS:
-        kind = "numbers" if column.type in _NUMBERS else "UUIDs"
-        found.append(f"it holds {kind} alone, so users whose value is anything else have no rows")
+        kind = Text("numbers", "números") if column.type in _NUMBERS else Text("UUIDs", "UUIDs")
+        found.append(
+            Text(
+                f"it holds {kind.en} alone, so users whose value is anything else have no rows",
+                f"só comporta {kind.pt}, então usuários com outro tipo de valor não têm linhas",
+            )
+        )
     if column.read_only:
-        found.append("it is read-only, so no records can be made for users")
-    return "; ".join(found)
+        found.append(
+            Text(
+                "it is read-only, so no records can be made for users",
+                "é somente leitura, então não é possível criar registros para usuários",
+            )
+        )
+    return joined(found)

@@ -10,6 +10,8 @@ from re import Pattern
 from typing import NamedTuple
 from uuid import UUID
 
+from wuzapi_manager_server.errors import NO_TEXT, Text
+
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 """What a JSON document can hold."""
 
@@ -82,7 +84,7 @@ class Capabilities:
     key_paging: bool
     max_batch_size: int
     verified_updates: bool
-    read_only_reason: str = ""
+    read_only_reason: Text | None = None
 
 
 @dataclass(frozen=True)
@@ -141,8 +143,8 @@ class Step(NamedTuple):
     name: str
     ok: bool
     duration: float
-    message: str
-    suggestion: str = ""
+    message: Text
+    suggestion: Text = NO_TEXT
     fault: Fault | None = None
 
 

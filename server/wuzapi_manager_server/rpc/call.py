@@ -7,6 +7,7 @@ from typing import Literal
 
 from wuzapi_manager_server.domain.caller import Caller
 from wuzapi_manager_server.domain.deadline import Deadline
+from wuzapi_manager_server.errors import Text
 
 Language = Literal["pt-BR", "en"]
 
@@ -38,6 +39,11 @@ def current() -> Call:
 def enter(call: Call) -> None:
     """Makes `call` the current one of this task and of those it starts. Each call has a task of its own."""
     _current.set(call)
+
+
+def in_language(text: Text, language: Language) -> str:
+    """A text as it is told in that language."""
+    return text.en if language == "en" else text.pt
 
 
 @lru_cache(maxsize=256)

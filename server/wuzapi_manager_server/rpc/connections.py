@@ -1,9 +1,9 @@
 """ConnectionService."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
-from google.protobuf.duration_pb2 import Duration
 from grpc.aio import ServicerContext
 
 from wuzapi_manager.v1 import connection_pb2 as pb
@@ -14,7 +14,7 @@ from wuzapi_manager_server.domain.connection import Connection, ConnectionStatus
 from wuzapi_manager_server.domain.connection_rules import MAX_NAME, SUMMARY, users_violations
 from wuzapi_manager_server.domain.table import Table
 from wuzapi_manager_server.errors import InvalidInput, SystemFailure, Text, Violation
-from wuzapi_manager_server.rpc.call import current
+from wuzapi_manager_server.rpc.call import Language, current
 from wuzapi_manager_server.rpc.convert_common import choice_from, column_to, mapping_to
 from wuzapi_manager_server.rpc.convert_connections import (
     checked_connection,
@@ -22,6 +22,7 @@ from wuzapi_manager_server.rpc.convert_connections import (
     connection_from,
     connection_to,
     merged,
+    step_to,
     user_view_to,
 )
 from wuzapi_manager_server.rpc.message_cache import MessageCache
@@ -35,6 +36,7 @@ from wuzapi_manager_server.storage.connections import ConnectionFilter, Head
 
 _DEFAULT_PAGE, _LARGEST_PAGE = 100, 1_000
 _DEFAULT_TABLES, _MOST_TABLES = 50, 200
+_CACHES: Mapping[Language, str] = {"en": "connections", "pt-BR": "connections, Portuguese"}
 _ORDERS = ("name", "create_time", "update_time")
 Context = ServicerContext[object, object]
 
@@ -46,9 +48,12 @@ class ConnectionServicer(connection_pb2_grpc.ConnectionServiceServicer):
         self._connections = connections
         self._tokens = tokens
         self._page_bytes = page_bytes
-        self._whole = MessageCache("connections", connections.store, connection_to)
+        self._whole: Mapping[Language, MessageCache] = {
+            language: MessageCache(name, connections.store, partial(connection_to, language=language))
+            for language, name in _CACHES.items()
+        }
         self._views = MessageCache("user connections", connections.store, user_view_to)
-        self.caches = (self._whole, self._views)
+        self.caches = (*self._whole.values(), self._views)
 
     async def CreateConnection(
         self, request: pb.CreateConnectionRequest, context: Context
@@ -91,7 +96,7 @@ class ConnectionServicer(connection_pb2_grpc.ConnectionServiceServicer):
         """See the proto. The message is kept serialized; its version is read anew each time."""
         required(id=request.id)
         version = self._connections.store.version(request.id)
-        found = self._whole.many([Head(request.id, version, "")]) if version is not None else {}
+        found = self._whole[current().language].many([Head(request.id, version, "")]) if version is not None else {}
         if not found:
             raise not_found(request.id)
         return serialized(pb.GetConnectionResponse, wire_field(1, found[request.id]))
@@ -123,7 +128,7 @@ class ConnectionServicer(connection_pb2_grpc.ConnectionServiceServicer):
         )
         after = (str(place[0]), place[1]) if len(place) == 2 and isinstance(place[1], int) else None  # noqa: PLR2004 - what _page gives
         heads = await self._connections.page(wanted, order, after, size + 1)
-        return serialized(pb.ListConnectionsResponse, self._page(heads, size, self._whole, bound))
+        return serialized(pb.ListConnectionsResponse, self._page(heads, size, self._whole[current().language], bound))
 
     async def ListUserConnections(
         self, request: pb.ListUserConnectionsRequest, context: Context
@@ -152,7 +157,7 @@ class ConnectionServicer(connection_pb2_grpc.ConnectionServiceServicer):
             lambda connection: merged(connection, request.connection, request.update_mask),
             validate_only=request.validate_only,
         )
-        return pb.UpdateConnectionResponse(connection=connection_to(changed))
+        return pb.UpdateConnectionResponse(connection=_whole_to(changed))
 
     async def SetConnectionStatus(
         self, request: pb.SetConnectionStatusRequest, context: Context
@@ -168,7 +173,7 @@ class ConnectionServicer(connection_pb2_grpc.ConnectionServiceServicer):
         changed = await self._connections.set_status(
             request.id, status or ConnectionStatus.INACTIVE, request.etag, validate_only=request.validate_only
         )
-        return pb.SetConnectionStatusResponse(connection=connection_to(changed))
+        return pb.SetConnectionStatusResponse(connection=_whole_to(changed))
 
     async def AssignUsers(self, request: pb.AssignUsersRequest, context: Context) -> pb.AssignUsersResponse:
         """See the proto."""
@@ -176,7 +181,7 @@ class ConnectionServicer(connection_pb2_grpc.ConnectionServiceServicer):
         changed = await self._connections.assign(
             request.id, tuple(dict.fromkeys(request.users)), request.etag, validate_only=request.validate_only
         )
-        return pb.AssignUsersResponse(connection=connection_to(changed))
+        return pb.AssignUsersResponse(connection=_whole_to(changed))
 
     async def UnassignUsers(self, request: pb.UnassignUsersRequest, context: Context) -> pb.UnassignUsersResponse:
         """See the proto."""
@@ -184,7 +189,7 @@ class ConnectionServicer(connection_pb2_grpc.ConnectionServiceServicer):
         changed = await self._connections.unassign(
             request.id, tuple(dict.fromkeys(request.users)), request.etag, validate_only=request.validate_only
         )
-        return pb.UnassignUsersResponse(connection=connection_to(changed))
+        return pb.UnassignUsersResponse(connection=_whole_to(changed))
 
     async def DeleteConnection(
         self, request: pb.DeleteConnectionRequest, context: Context
@@ -192,7 +197,7 @@ class ConnectionServicer(connection_pb2_grpc.ConnectionServiceServicer):
         """See the proto."""
         required(id=request.id)
         gone = await self._connections.delete([request.id], request.etag, validate_only=request.validate_only)
-        return pb.DeleteConnectionResponse(connection=connection_to(gone[0]))
+        return pb.DeleteConnectionResponse(connection=_whole_to(gone[0]))
 
     async def BatchDeleteConnections(
         self, request: pb.BatchDeleteConnectionsRequest, context: Context
@@ -203,7 +208,7 @@ class ConnectionServicer(connection_pb2_grpc.ConnectionServiceServicer):
             text = Text("must name each connection once", "Cada conexão deve aparecer uma única vez")
             raise InvalidInput([Violation("ids", text)])
         gone = await self._connections.delete(request.ids, "", validate_only=request.validate_only)
-        return pb.BatchDeleteConnectionsResponse(connections=[connection_to(each) for each in gone])
+        return pb.BatchDeleteConnectionsResponse(connections=[_whole_to(each) for each in gone])
 
     async def UndeleteConnection(
         self, request: pb.UndeleteConnectionRequest, context: Context
@@ -211,26 +216,16 @@ class ConnectionServicer(connection_pb2_grpc.ConnectionServiceServicer):
         """See the proto."""
         required(id=request.id)
         back = await self._connections.undelete(request.id, request.etag, validate_only=request.validate_only)
-        return pb.UndeleteConnectionResponse(connection=connection_to(back))
+        return pb.UndeleteConnectionResponse(connection=_whole_to(back))
 
     async def TestConnection(self, request: pb.TestConnectionRequest, context: Context) -> pb.TestConnectionResponse:
         """See the proto."""
         target = self._target(request, Problems(), describe=False)
         steps, saved = await self._connections.test(target, current().deadline)
         response = pb.TestConnectionResponse(ok=all(step.ok for step in steps))
-        for step in steps:
-            took = Duration()
-            took.FromMicroseconds(round(step.duration * 1_000_000))
-            response.steps.add(
-                name=step.name,
-                ok=step.ok,
-                duration=took,
-                message=step.message,
-                suggestion=step.suggestion,
-                fault=pb.TestFault.Value(f"TEST_FAULT_{step.fault.value}") if step.fault else None,
-            )
+        response.steps.extend(step_to(step, current().language) for step in steps)
         if saved is not None:
-            response.connection.CopyFrom(connection_to(saved))
+            response.connection.CopyFrom(_whole_to(saved))
         return response
 
     async def DescribeSource(self, request: pb.DescribeSourceRequest, context: Context) -> pb.DescribeSourceResponse:
@@ -290,6 +285,10 @@ class _Target(Protocol):
     def connection(self) -> pb.Connection: ...
     @property
     def HasField(self) -> Callable[..., bool]: ...
+
+
+def _whole_to(connection: Connection) -> pb.Connection:
+    return connection_to(connection, current().language)
 
 
 def _table_to(table: Table) -> pb.SourceTable:

@@ -21,10 +21,19 @@ from wuzapi_manager_server.domain.connection import (
     UserLinkValue,
 )
 from wuzapi_manager_server.domain.connection_rules import SUMMARY, violations_of
+from wuzapi_manager_server.domain.table import Step
 from wuzapi_manager_server.errors import InvalidInput, Text, Violation
-from wuzapi_manager_server.rpc.convert_common import choice_from, dict_from, mapping_from, mapping_to, timestamp_to
+from wuzapi_manager_server.rpc.call import DEFAULT_LANGUAGE, Language, in_language
+from wuzapi_manager_server.rpc.convert_common import (
+    choice_from,
+    dict_from,
+    duration_to,
+    mapping_from,
+    mapping_to,
+    timestamp_to,
+)
 
-_OUTPUT_ONLY = frozenset({"id", "type", "etag", "create_time", "update_time", "delete_time"})
+_OUTPUT_ONLY = frozenset({"id", "type", "etag", "create_time", "update_time", "delete_time", "last_test"})
 _KINDS = "sqlite, nocodb, mysql, postgresql, airtable"
 _SOURCES = frozenset(_KINDS.split(", "))
 _SECRETS = {"nocodb": "token", "mysql": "password", "postgresql": "password", "airtable": "api_key"}
@@ -97,6 +106,8 @@ def merged(current: Connection, message: pb.Connection, mask: FieldMask) -> Conn
     if not isinstance(source, Sqlite) and not source.secret and source.type is current.source.type and not named:
         source = replace(source, has_secret=current.source.has_secret)
     whole = replace(connection, source=source)
+    if whole.tested == current.tested:
+        whole = replace(whole, last_test=current.last_test)
     violations = [*bad.values(), *(v.below("connection") for v in (*violations_of(whole), *violations))]
     if violations:
         raise InvalidInput(violations, summary=SUMMARY)
@@ -109,8 +120,8 @@ def merged(current: Connection, message: pb.Connection, mask: FieldMask) -> Conn
     )
 
 
-def connection_to(connection: Connection) -> pb.Connection:
-    """A connection as an administrator sees it: whole, but for secrets."""
+def connection_to(connection: Connection, language: Language = DEFAULT_LANGUAGE) -> pb.Connection:
+    """A connection as an administrator sees it: whole, but for secrets. Its last test is told in that language."""
     message = pb.Connection(
         id=connection.id,
         name=connection.name,
@@ -129,7 +140,24 @@ def connection_to(connection: Connection) -> pb.Connection:
     _source_to(connection.source, message)
     if connection.view_configuration:
         message.view_configuration.update(connection.view_configuration)
+    test = connection.last_test
+    if test is not None:
+        message.last_test.test_time.FromDatetime(test.time)
+        message.last_test.ok = test.ok
+        message.last_test.steps.extend(step_to(step, language) for step in test.steps)
     return message
+
+
+def step_to(step: Step, language: Language) -> pb.TestStep:
+    """A step of a test as its message."""
+    return pb.TestStep(
+        name=step.name,
+        ok=step.ok,
+        duration=duration_to(step.duration),
+        message=in_language(step.message, language),
+        suggestion=in_language(step.suggestion, language),
+        fault=pb.TestFault.Value(f"TEST_FAULT_{step.fault.value if step.fault else 'UNSPECIFIED'}"),
+    )
 
 
 def user_view_to(connection: Connection) -> pb.Connection:

@@ -12,7 +12,7 @@ from wuzapi_manager_server.domain.fields import Fields
 from wuzapi_manager_server.domain.filter import And, Comparison, Filter, Not, Op, Or
 from wuzapi_manager_server.domain.table import Json, Table
 from wuzapi_manager_server.errors import InvalidInput, ServiceError, SystemFailure, Text, Violation
-from wuzapi_manager_server.rpc.call import Call
+from wuzapi_manager_server.rpc.call import Call, Language, in_language
 from wuzapi_manager_server.rpc.convert_common import choice_from, json_from
 from wuzapi_manager_server.rpc.status import answer
 from wuzapi_manager_server.services.records import MASK, Record
@@ -164,12 +164,12 @@ def records_to(records: Iterable[Record], most_bytes: int) -> tuple[list[pb.Reco
     return [pb.Record(id=message.id, etag=message.etag) for message in messages], True
 
 
-def capabilities_to(table: Table) -> pb.Capabilities:
-    """What a table can do, as its message."""
+def capabilities_to(table: Table, language: Language) -> pb.Capabilities:
+    """What a table can do, as its message in that language."""
     can = table.capabilities
     return pb.Capabilities(
         writable=not can.read_only_reason,
-        read_only_reason=can.read_only_reason,
+        read_only_reason=in_language(can.read_only_reason, language) if can.read_only_reason else "",
         transactions=can.transactions,
         exact_numbers=can.exact_numbers,
         count=can.count,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from wuzapi_manager.v1 import maintenance_pb2 as pb
 from wuzapi_manager_server.domain.maintenance import Stats
-from wuzapi_manager_server.rpc.call import current
+from wuzapi_manager_server.rpc.call import current, in_language
 from wuzapi_manager_server.rpc.convert_common import duration_to, timestamp_to
 from wuzapi_manager_server.services.figures import Figures, Times
 from wuzapi_manager_server.services.upkeep import Upkeep
@@ -24,13 +24,13 @@ class UpkeepCalls:
 
     async def run(self, request: pb.RunMaintenanceRequest) -> AsyncGenerator[pb.RunMaintenanceResponse]:
         """A message at the start and at the end of each step."""
-        english = current().language == "en"
+        language = current().language
         async with aclosing(self._upkeep.run(force_vacuum=request.force_vacuum)) as steps:
             async for each in steps:
                 yield pb.RunMaintenanceResponse(
                     step=pb.MaintenanceStep.Value(f"MAINTENANCE_STEP_{each.step.value}"),
                     state=pb.StepState.Value(f"STEP_STATE_{each.state.value}"),
-                    message=each.message.en if english else each.message.pt,
+                    message=in_language(each.message, language),
                     duration=duration_to(each.seconds) if each.seconds else None,
                     steps_done=each.steps_done,
                 )

@@ -96,7 +96,8 @@ class RecordServicer(record_pb2_grpc.RecordServiceServicer):
         """See the proto."""
         table = await self._tables.open(request)
         return pb.DescribeTableResponse(
-            columns=self._tables.columns(table, table.fields.all), capabilities=capabilities_to(table.table)
+            columns=self._tables.columns(table, table.fields.all),
+            capabilities=capabilities_to(table.table, current().language),
         )
 
     async def CreateRecord(self, request: pb.CreateRecordRequest, context: Context) -> pb.CreateRecordResponse:

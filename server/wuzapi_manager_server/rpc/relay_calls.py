@@ -20,7 +20,7 @@ from wuzapi_manager_server.domain.relay_call import (
 )
 from wuzapi_manager_server.domain.table import Json
 from wuzapi_manager_server.errors import Code, ServiceError, Text, Violation, WuzapiError
-from wuzapi_manager_server.rpc.call import Language, current
+from wuzapi_manager_server.rpc.call import Language, current, in_language
 from wuzapi_manager_server.rpc.convert_common import choice_from, dict_from
 from wuzapi_manager_server.rpc.requests import Problems, missing, repeatable
 from wuzapi_manager_server.services.once import check_request_id
@@ -105,7 +105,7 @@ class RelayCalls:
         response.data.CopyFrom(value_to(redacted(answer.data, call.path)))
         error = failure(answer, as_admin=scope is Scope.ADMIN)
         if error is not None:
-            response.error = error.text.en if language == "en" else error.text.pt
+            response.error = in_language(error.text, language)
             response.code = error.reason
         if response.ByteSize() > self._answer_bytes:
             raise WuzapiError(

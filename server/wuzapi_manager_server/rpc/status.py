@@ -18,8 +18,8 @@ from google.rpc.error_details_pb2 import (  # type: ignore[import-untyped]
 )
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
-from wuzapi_manager_server.errors import InvalidInput, ServiceError, Text, Violation
-from wuzapi_manager_server.rpc.call import Language
+from wuzapi_manager_server.errors import InvalidInput, ServiceError, Violation
+from wuzapi_manager_server.rpc.call import Language, in_language
 
 DOMAIN = "wuzapi-manager"
 
@@ -69,7 +69,7 @@ def _status(
     details = [
         ErrorInfo(domain=DOMAIN, reason=error.reason, metadata=metadata),
         RequestInfo(request_id=request_id),
-        LocalizedMessage(locale=language, message=_cut(_in(language, error.text))),
+        LocalizedMessage(locale=language, message=_cut(in_language(error.text, language))),
     ]
     if violations:
         details.append(BadRequest(field_violations=[_violation(each, language) for each in violations]))
@@ -77,7 +77,7 @@ def _status(
         nanos, seconds = math.modf(max(0.0, error.retry_after))
         details.append(RetryInfo(retry_delay=Duration(seconds=int(seconds), nanos=int(nanos * 1e9))))
     if error.suggestion is not None:
-        details.append(Help(links=[Help.Link(description=_cut(_in(language, error.suggestion)))]))
+        details.append(Help(links=[Help.Link(description=_cut(in_language(error.suggestion, language)))]))
     status = Status(code=grpc.StatusCode[error.code.value].value[0], message=_cut(message))
     for detail in details:
         packed = AnyMessage()
@@ -91,12 +91,8 @@ def _violation(violation: Violation, language: Language) -> BadRequest.FieldViol
         field=_cut(violation.field),
         description=_cut(violation.text.en),
         reason="MISSING_REQUIRED_FIELD" if violation.missing else "VALIDATION_ERROR",
-        localized_message=LocalizedMessage(locale=language, message=_cut(_in(language, violation.text))),
+        localized_message=LocalizedMessage(locale=language, message=_cut(in_language(violation.text, language))),
     )
-
-
-def _in(language: Language, text: Text) -> str:
-    return text.en if language == "en" else text.pt
 
 
 def _cut(text: str) -> str:

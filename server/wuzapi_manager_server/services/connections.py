@@ -10,6 +10,7 @@ from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.link_column import cannot_hold, limits_of
 from wuzapi_manager_server.domain.table import SourceTables, Step
 from wuzapi_manager_server.errors import (
+    NO_TEXT,
     AlreadyExists,
     InvalidInput,
     NotFound,
@@ -17,6 +18,7 @@ from wuzapi_manager_server.errors import (
     Text,
     Violation,
     etag_mismatch,
+    joined,
 )
 from wuzapi_manager_server.services.once import Once, Request
 from wuzapi_manager_server.sources.base import RecordSource
@@ -181,7 +183,7 @@ class Connections:
         return undeleted() if validate_only else await self._database.write(undeleted)
 
     async def test(self, connection: Connection, deadline: Deadline) -> tuple[list[Step], Connection | None]:
-        """The steps of a test, and the connection with its new status where it is a saved one (it has an id)."""
+        """The steps of a test, and the connection with its result where it is a saved one (it has an id)."""
         link = connection.user_link_field if connection.row_scope is Sharing.USER else ""
         source = await self._source(connection)
         try:
@@ -191,8 +193,14 @@ class Connections:
                 await source.close()
         if not connection.id:
             return steps, None
-        status = ConnectionStatus.CONNECTED if all(step.ok for step in steps) else ConnectionStatus.ERROR
-        return steps, await self.set_status(connection.id, status, "", validate_only=False)
+
+        def kept() -> Connection:
+            before = self.get(connection.id)
+            if before.tested != connection.tested:  # it was changed meanwhile: this says nothing of it
+                return before
+            return self._changed(before, self.store.set_tested(connection.id, steps))
+
+        return steps, await self._database.write(kept)
 
     async def tables(
         self, connection: Connection, after: tuple[str, str], limit: int, deadline: Deadline
@@ -266,7 +274,7 @@ async def _judged(steps: list[Step], source: RecordSource, connection: Connectio
     column cannot hold what stands for a user.
     """
 
-    async def mapped() -> str:
+    async def mapped() -> Text:
         table = await source.describe(deadline)
         missing = [each.column for each in connection.field_mappings if table.column(each.column) is None]
         if missing:
@@ -281,12 +289,12 @@ async def _judged(steps: list[Step], source: RecordSource, connection: Connectio
                     "Corrija column em field_mappings; DescribeSource lista as colunas",
                 ),
             )
-        return ""
+        return NO_TEXT
 
-    async def linked() -> str:
+    async def linked() -> Text:
         column = (await source.describe(deadline)).column(connection.user_link_field)
         if column is None:
-            return ""
+            return NO_TEXT
         refusal = cannot_hold(column, connection.user_link_value)
         if refusal:
             raise QueryFailed(
@@ -305,7 +313,5 @@ async def _judged(steps: list[Step], source: RecordSource, connection: Connectio
         (verdict,) = await tried({step.name: judge}) if judge else (step,)
         if not verdict.ok:
             return [*judged, verdict]
-        judged.append(
-            step._replace(message="; ".join(filter(None, (step.message, verdict.message)))) if judge else step
-        )
+        judged.append(step._replace(message=joined((step.message, verdict.message))) if judge else step)
     return judged

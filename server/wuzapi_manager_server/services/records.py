@@ -355,11 +355,11 @@ class OpenTable:
     def insist_on_writing(self) -> None:
         """QueryFailed where the table takes no writes."""
         reason = self.table.capabilities.read_only_reason
-        if reason:
+        if reason is not None:
             raise QueryFailed(
                 Text(
-                    f"Table {self.table.name!r} takes no writes: {reason}",
-                    f"A tabela '{self.table.name}' é somente leitura",
+                    f"Table {self.table.name!r} takes no writes: {reason.en}",
+                    f"A tabela '{self.table.name}' é somente leitura: {reason.pt}",
                 )
             )
 

@@ -1,6 +1,6 @@
 """Trying a table of Airtable step by step."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -9,6 +9,15 @@ from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.table import Row, Table
 from wuzapi_manager_server.errors import ConnectionFailed, QueryFailed, ServiceError, Text
 from wuzapi_manager_server.sources.base import Query
+from wuzapi_manager_server.sources.trial import (
+    PORT_ANSWERS,
+    Trying,
+    addresses_found,
+    column_found,
+    columns_found,
+    rows_read,
+    table_found,
+)
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
 
 _PORTS = {"http": 80, "https": 443}
@@ -34,16 +43,14 @@ class Tried(Protocol):
 class Steps(Protocol):
     """`steps_of` for one place."""
 
-    def __call__(
-        self, source: Tried, *, user_link_field: str, deadline: Deadline
-    ) -> Mapping[str, Callable[[], Awaitable[str]]]:
+    def __call__(self, source: Tried, *, user_link_field: str, deadline: Deadline) -> Mapping[str, Trying]:
         """See steps_of."""
         ...
 
 
 def steps_of(
     source: Tried, *, guard: AddressGuard, url: str, user_link_field: str, deadline: Deadline
-) -> Mapping[str, Callable[[], Awaitable[str]]]:
+) -> Mapping[str, Trying]:
     """The steps for `tried`."""
     link = partial(_link, source, user_link_field, deadline)
     return {
@@ -55,48 +62,49 @@ def steps_of(
     }
 
 
-def _way_there(
-    source: Tried, guard: AddressGuard, url: str, deadline: Deadline
-) -> Mapping[str, Callable[[], Awaitable[str]]]:
+def _way_there(source: Tried, guard: AddressGuard, url: str, deadline: Deadline) -> Mapping[str, Trying]:
     """One call is made, and each step tells how far it came."""
     parts = urlsplit(url)
     answered: list[int | ServiceError] = []
 
-    async def resolve() -> str:
+    async def resolve() -> Text:
         port = parts.port or _PORTS[parts.scheme]
-        addresses = await guard.resolve(parts.hostname or "", port, deadline)
-        return f"The host has {len(addresses)} allowed address{'es' if len(addresses) > 1 else ''}"
+        return addresses_found(await guard.resolve(parts.hostname or "", port, deadline))
 
-    async def connect() -> str:
+    async def connect() -> Text:
         try:
             answered.append(await source.base_answers(deadline))
         except ServiceError as error:
             answered.append(error)
         _insist(answered[0], "connect")
-        return "The port answers"
+        return PORT_ANSWERS
 
-    async def tls() -> str:
+    async def tls() -> Text:
         _insist(answered[0], "tls")
-        return "The certificate is trusted" if parts.scheme == "https" else "No TLS: the URL is plain http"
+        if parts.scheme == "https":
+            return Text("The certificate is trusted", "O certificado é confiável")
+        return Text("No TLS: the URL is plain http", "Sem TLS: a URL é http simples")
 
-    async def authenticate() -> str:
+    async def authenticate() -> Text:
         if isinstance(answered[0], ServiceError):
             raise answered[0]
-        return f"Airtable accepts the token and shows {answered[0]} tables of the base"
+        return Text(
+            f"Airtable accepts the token and shows {answered[0]} tables of the base",
+            f"O Airtable aceita o token e mostra {answered[0]} tabelas da base",
+        )
 
     return {"resolve": resolve, "connect": connect, "tls": tls, "authenticate": authenticate}
 
 
-async def _table(source: Tried, deadline: Deadline) -> str:
-    return f"Table {(await source.describe(deadline)).title!r} was found"
+async def _table(source: Tried, deadline: Deadline) -> Text:
+    return table_found(await source.describe(deadline))
 
 
-async def _columns(source: Tried, deadline: Deadline) -> str:
-    found = await source.describe(deadline)
-    return f"{len(found.columns)} columns; primary key: {found.primary_key[0]}"
+async def _columns(source: Tried, deadline: Deadline) -> Text:
+    return columns_found(await source.describe(deadline))
 
 
-async def _link(source: Tried, name: str, deadline: Deadline) -> str:
+async def _link(source: Tried, name: str, deadline: Deadline) -> Text:
     if (await source.describe(deadline)).column(name) is None:
         raise QueryFailed(
             Text(f"The link field {name!r} is not a field of the table", f"Campo '{name}' não encontrado na tabela"),
@@ -105,11 +113,11 @@ async def _link(source: Tried, name: str, deadline: Deadline) -> str:
                 "Configure user_link_field com o campo que identifica o dono do registro",
             ),
         )
-    return f"Field {name!r} was found"
+    return column_found(name)
 
 
-async def _read(source: Tried, deadline: Deadline) -> str:
-    return "A record was read" if await source.fetch(Query(None, limit=1), deadline) else "The table is empty"
+async def _read(source: Tried, deadline: Deadline) -> Text:
+    return rows_read(await source.fetch(Query(None, limit=1), deadline))
 
 
 def _insist(answered: int | ServiceError, step: str) -> None:

@@ -68,7 +68,7 @@ class MysqlSource(ServerSource):
 
         return await self.transaction(read, deadline)
 
-    async def try_tls(self, addresses: list[str], deadline: Deadline) -> str:
+    async def try_tls(self, addresses: list[str], deadline: Deadline) -> Text:
         """See ServerSource."""
         return await self._driver.try_tls(self._server, addresses, self._pool.port, deadline)
 

@@ -15,7 +15,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from wuzapi_manager_server.domain.connection import SqlServer, TlsMode
 from wuzapi_manager_server.domain.deadline import Deadline
-from wuzapi_manager_server.errors import ServiceError
+from wuzapi_manager_server.errors import ServiceError, Text
 from wuzapi_manager_server.sources.mysql_connection import MysqlConnection, tls_context
 from wuzapi_manager_server.sources.mysql_errors import no_tls, translated
 from wuzapi_manager_server.sources.sql_server import reach, unreachable
@@ -68,7 +68,7 @@ class MysqlDriver:
         """See Driver."""
         return translated(error)
 
-    async def try_tls(self, server: SqlServer, addresses: list[str], port: int, deadline: Deadline) -> str:
+    async def try_tls(self, server: SqlServer, addresses: list[str], port: int, deadline: Deadline) -> Text:
         """Greets the server and, where the connection asks for TLS, goes as far as that.
 
         ConnectionFailed where the server does not answer as MySQL does, or its TLS is not what is asked for.
@@ -79,10 +79,13 @@ class MysqlDriver:
             async with asyncio.timeout(deadline.cap(LONGEST_WAIT)):
                 offered = await _greeting(reader)
                 if context is None:
-                    return "TLS is not used"
+                    return Text("TLS is not used, as tls_mode says", "Sem TLS, como diz tls_mode")
                 if not offered:
                     if server.tls_mode is TlsMode.PREFER:
-                        return "The server offers no TLS: the way is not protected"
+                        return Text(
+                            "The server offers no TLS: the way is not protected",
+                            "O servidor não oferece TLS: a conexão não é protegida",
+                        )
                     raise no_tls()
                 flags = CLIENT.CAPABILITIES | CLIENT.SSL
                 writer.write(struct.pack("<IIIB23x", 32 | 1 << 24, flags, 1 << 24, _UTF8MB4))
@@ -94,8 +97,9 @@ class MysqlDriver:
             raise unreachable() from error
         finally:
             writer.close()
-        verified = server.tls_mode in {TlsMode.VERIFY_CA, TlsMode.VERIFY_FULL}
-        return "TLS is used" + ("; the certificate was verified" if verified else "; the certificate is not verified")
+        if server.tls_mode in {TlsMode.VERIFY_CA, TlsMode.VERIFY_FULL}:
+            return Text("TLS is used; the certificate was verified", "TLS em uso; o certificado foi verificado")
+        return Text("TLS is used; the certificate was not verified", "TLS em uso; o certificado não foi verificado")
 
 
 async def _greeting(reader: asyncio.StreamReader) -> bool:

@@ -177,7 +177,7 @@ def _table(database: str, listed_as: Listed, declared: Sequence[Declared], key: 
             key_paging=bool(key),
             max_batch_size=BATCH,
             verified_updates=True,
-            read_only_reason="" if reason is None else reason.en,
+            read_only_reason=reason,
         ),
         view=listed_as.view,
     )

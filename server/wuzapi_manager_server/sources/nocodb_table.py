@@ -6,11 +6,14 @@ from functools import cached_property
 from typing import NamedTuple
 
 from wuzapi_manager_server.domain.table import Capabilities, Cell, Column, ColumnType, Json, Row, Scalar, Table
+from wuzapi_manager_server.errors import Text
 from wuzapi_manager_server.sources.nocodb_values import to_cell
 
 BATCH = 100
 """Rows that NocoDB takes in one write."""
 
+_KEYLESS = Text("It has no primary key in NocoDB", "Não tem chave primária no NocoDB")
+_VIEW = Text("It is a view", "É uma visão")
 # Of related records, of buttons and codes that only a browser shows, and of NocoDB's own order.
 _LEFT_OUT = frozenset(
     {"Links", "LinkToAnotherRecord", "Button", "QrCode", "Barcode", "Order", "Deleted", "Meta", "CreatedBy"}
@@ -110,7 +113,7 @@ def table_of(answer: Mapping[str, Json]) -> NocoTable:
     columns = tuple(_column(each) for each in metas if each["uidt"] not in _LEFT_OUT)
     keys = tuple(each.column.name for each in columns if each.column.primary_key)
     view = answer.get("type") == "view"
-    reason = "It has no primary key in NocoDB" if not keys else "It is a view" if view else ""
+    reason = _KEYLESS if not keys else _VIEW if view else None
     identifier, title = str(answer["id"]), str(answer.get("title") or "")
     table = Table(
         name=identifier,

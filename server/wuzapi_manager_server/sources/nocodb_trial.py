@@ -1,6 +1,6 @@
 """Trying a NocoDB connection, step by step."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -11,6 +11,15 @@ from wuzapi_manager_server.domain.table import Row, Table
 from wuzapi_manager_server.errors import ConnectionFailed, QueryFailed, ServiceError, Text
 from wuzapi_manager_server.sources.base import Query
 from wuzapi_manager_server.sources.nocodb_api import Api, Gone, Refusal
+from wuzapi_manager_server.sources.trial import (
+    PORT_ANSWERS,
+    Trying,
+    addresses_found,
+    column_found,
+    columns_found,
+    rows_read,
+    table_found,
+)
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
 
 _PORTS = {"http": 80, "https": 443}
@@ -40,9 +49,9 @@ class Trial:
     deadline: Deadline
     refused: ServiceError | None = field(default=None, init=False)
 
-    def steps(self) -> Mapping[str, Callable[[], Awaitable[str]]]:
+    def steps(self) -> Mapping[str, Trying]:
         """The steps by name, in order."""
-        steps: dict[str, Callable[[], Awaitable[str]]] = {"resolve": self._resolve, "connect": self._connect}
+        steps: dict[str, Trying] = {"resolve": self._resolve, "connect": self._connect}
         if urlsplit(self.configuration.host).scheme == "https":
             steps["tls"] = self._tls
         steps |= {"authenticate": self._authenticate, "table": self._table, "columns": self._columns}
@@ -50,13 +59,12 @@ class Trial:
             steps["user_link_field"] = self._user_link_field
         return steps | {"read": self._read}
 
-    async def _resolve(self) -> str:
+    async def _resolve(self) -> Text:
         parts = urlsplit(self.configuration.host)
         port = parts.port or _PORTS.get(parts.scheme, 80)
-        found = await self.guard.resolve(parts.hostname or "", port, self.deadline)
-        return f"The host has addresses: {len(found)}"
+        return addresses_found(await self.guard.resolve(parts.hostname or "", port, self.deadline))
 
-    async def _connect(self) -> str:
+    async def _connect(self) -> Text:
         """One call; what it meets behind the connection is for the step after."""
         try:
             await self.api.read(("meta", "bases"), self.deadline)
@@ -65,31 +73,28 @@ class Trial:
                 raise
             self.refused = error
         except (Gone, Refusal):
-            return "The server answers"
+            return PORT_ANSWERS
         except ServiceError as error:
             self.refused = error
-        return "The server answers"
+        return PORT_ANSWERS
 
-    async def _tls(self) -> str:
+    async def _tls(self) -> Text:
         if isinstance(self.refused, ConnectionFailed):
             raise self.refused
-        return "The certificate is valid"
+        return Text("The certificate is valid", "O certificado é válido")
 
-    async def _authenticate(self) -> str:
+    async def _authenticate(self) -> Text:
         if self.refused is not None:
             raise self.refused
-        return "The token is valid"
+        return Text("The token is valid", "O token é válido")
 
-    async def _table(self) -> str:
-        found = await self.source.describe(self.deadline)
-        reason = found.capabilities.read_only_reason
-        return f"Table '{found.title or found.name}' was found" + (f"; it takes no writes: {reason}" if reason else "")
+    async def _table(self) -> Text:
+        return table_found(await self.source.describe(self.deadline))
 
-    async def _columns(self) -> str:
-        found = await self.source.describe(self.deadline)
-        return f"{len(found.columns)} columns; primary key: {', '.join(found.primary_key) or 'none'}"
+    async def _columns(self) -> Text:
+        return columns_found(await self.source.describe(self.deadline))
 
-    async def _user_link_field(self) -> str:
+    async def _user_link_field(self) -> Text:
         found = await self.source.describe(self.deadline)
         if found.column(self.link) is None:
             raise QueryFailed(
@@ -102,8 +107,7 @@ class Trial:
                     "Configure user_link_field com a coluna que identifica o dono da linha",
                 ),
             )
-        return f"Column '{self.link}' was found"
+        return column_found(self.link)
 
-    async def _read(self) -> str:
-        rows = await self.source.fetch(Query(owner=None, limit=1), self.deadline)
-        return "A row was read" if rows else "The table is empty"
+    async def _read(self) -> Text:
+        return rows_read(await self.source.fetch(Query(owner=None, limit=1), self.deadline))

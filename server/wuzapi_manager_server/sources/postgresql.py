@@ -47,6 +47,6 @@ class PostgresqlSource(ServerSource):
         """See ServerSource."""
         return postgresql_schema.listed(connection, after, limit)
 
-    async def try_tls(self, addresses: list[str], deadline: Deadline) -> str:
+    async def try_tls(self, addresses: list[str], deadline: Deadline) -> Text:
         """See ServerSource."""
         return await protection(self._configuration, addresses, self._pool.port, deadline)

@@ -142,7 +142,7 @@ def _capabilities(reason: Text | None, *, keyed: bool) -> Capabilities:
         key_paging=keyed,
         max_batch_size=BATCH,
         verified_updates=True,
-        read_only_reason="" if reason is None else reason.en,
+        read_only_reason=reason,
     )
 
 

@@ -14,10 +14,10 @@ _SSL_REQUEST = bytes.fromhex("0000000804d2162f")
 """https://www.postgresql.org/docs/current/protocol-message-formats.html"""
 
 
-async def protection(server: SqlServer, addresses: list[str], port: int, deadline: Deadline) -> str:
+async def protection(server: SqlServer, addresses: list[str], port: int, deadline: Deadline) -> Text:
     """How the way is protected. QueryFailed where that is less than the connection asks for."""
     if server.tls_mode is TlsMode.DISABLE:
-        return "The way is not encrypted, as tls_mode says"
+        return Text("The way is not encrypted, as tls_mode says", "A conexão não é criptografada, como diz tls_mode")
     reader, writer = await reach(addresses, port, deadline)
     try:
         async with asyncio.timeout(deadline.cap(LONGEST_WAIT)):
@@ -25,10 +25,14 @@ async def protection(server: SqlServer, addresses: list[str], port: int, deadlin
             answer = await reader.readexactly(1)
             if answer == b"S":
                 await writer.start_tls(_context(server.tls_mode), server_hostname=server.host)
-                return "The way is encrypted" + (
-                    "; the certificate holds"
-                    if server.tls_mode in {TlsMode.VERIFY_CA, TlsMode.VERIFY_FULL}
-                    else "; the certificate was not checked"
+                if server.tls_mode in {TlsMode.VERIFY_CA, TlsMode.VERIFY_FULL}:
+                    return Text(
+                        "The way is encrypted; the certificate holds",
+                        "A conexão é criptografada; o certificado foi verificado",
+                    )
+                return Text(
+                    "The way is encrypted; the certificate was not checked",
+                    "A conexão é criptografada; o certificado não foi verificado",
                 )
     except ssl.SSLCertVerificationError as error:
         raise _not_trusted() from error
@@ -41,7 +45,10 @@ async def protection(server: SqlServer, addresses: list[str], port: int, deadlin
         raise _no_answer()
     if server.tls_mode is not TlsMode.PREFER:
         raise _not_offered()
-    return "The way is not encrypted: the server offers no TLS"
+    return Text(
+        "The way is not encrypted: the server offers no TLS",
+        "A conexão não é criptografada: o servidor não oferece TLS",
+    )
 
 
 def _context(mode: TlsMode) -> ssl.SSLContext:

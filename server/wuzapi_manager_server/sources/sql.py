@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from wuzapi_manager_server.sources import sql_read, sql_write
 from wuzapi_manager_server.sources.base import Change, Guard, Outcome, Query, Where
 from wuzapi_manager_server.sources.sql_table import SqlTable, no_column
 from wuzapi_manager_server.sources.sql_work import Job
+from wuzapi_manager_server.sources.trial import Trying, column_found, columns_found, rows_read, table_found
 
 T = TypeVar("T")
 
@@ -95,30 +96,26 @@ class SqlSource(ABC):
             known = await self.transaction(lambda connection, _: self._described(connection), deadline)
         return known.table
 
-    def table_steps(self, user_link_field: str, deadline: Deadline) -> dict[str, Callable[[], Awaitable[str]]]:
+    def table_steps(self, user_link_field: str, deadline: Deadline) -> dict[str, Trying]:
         """The steps of `test` that come after the database has answered."""
 
-        async def table() -> str:
+        async def table() -> Text:
             self.forget()
-            found = await self.describe(deadline)
-            reason = found.capabilities.read_only_reason
-            return f"Table '{found.name}' was found" + (f"; it takes no writes: {reason}" if reason else "")
+            return table_found(await self.describe(deadline))
 
-        async def columns() -> str:
-            found = await self.describe(deadline)
-            return f"{len(found.columns)} columns; primary key: {', '.join(found.primary_key) or 'none'}"
+        async def columns() -> Text:
+            return columns_found(await self.describe(deadline))
 
-        async def link() -> str:
+        async def link() -> Text:
             found = await self.describe(deadline)
             if found.column(user_link_field) is None:
                 raise no_column(user_link_field, found.name)
-            return f"Column '{user_link_field}' was found"
+            return column_found(user_link_field)
 
-        async def read() -> str:
-            rows = await self.fetch(Query(owner=None, limit=1), deadline)
-            return "A row was read" if rows else "The table is empty"
+        async def read() -> Text:
+            return rows_read(await self.fetch(Query(owner=None, limit=1), deadline))
 
-        steps: dict[str, Callable[[], Awaitable[str]]] = {"table": table, "columns": columns}
+        steps: dict[str, Trying] = {"table": table, "columns": columns}
         if user_link_field:
             steps["user_link_field"] = link
         return steps | {"read": read}

@@ -18,7 +18,7 @@ from wuzapi_manager_server.sources.sql_pool import ServerPools
 from wuzapi_manager_server.sources.sql_read import Reading
 from wuzapi_manager_server.sources.sql_table import Altered, SqlTable
 from wuzapi_manager_server.sources.sql_work import LONGEST_WAIT, Job, closed
-from wuzapi_manager_server.sources.trial import tried
+from wuzapi_manager_server.sources.trial import PORT_ANSWERS, addresses_found, tried
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ class ServerSource(SqlSource):
         """At most `limit` tables and views that can be read, by schema and name, behind `after`."""
 
     @abstractmethod
-    async def try_tls(self, addresses: list[str], deadline: Deadline) -> str:
+    async def try_tls(self, addresses: list[str], deadline: Deadline) -> Text:
         """How the way is protected, as far as the server's first words tell. ConnectionFailed, QueryFailed."""
 
     async def transaction(
@@ -112,21 +112,21 @@ class ServerSource(SqlSource):
         deadline = self._pool.capped(deadline)
         addresses: list[str] = []
 
-        async def resolve() -> str:
+        async def resolve() -> Text:
             addresses.extend(await self._pool.resolve(deadline))
-            return f"The host has {len(addresses)} allowed address{'es' if len(addresses) > 1 else ''}"
+            return addresses_found(addresses)
 
-        async def connect() -> str:
+        async def connect() -> Text:
             _, writer = await reach(addresses, self._pool.port, deadline)
             writer.close()
-            return "The port answers"
+            return PORT_ANSWERS
 
-        async def tls() -> str:
+        async def tls() -> Text:
             return await self.try_tls(addresses, deadline)
 
-        async def authenticate() -> str:
+        async def authenticate() -> Text:
             await self._pool.run(lambda *_: None, deadline)
-            return "The server accepts the credentials"
+            return Text("The server accepts the credentials", "O servidor aceita as credenciais")
 
         steps = {"resolve": resolve, "connect": connect, "tls": tls, "authenticate": authenticate}
         return await tried(steps | self.table_steps(user_link_field, deadline))

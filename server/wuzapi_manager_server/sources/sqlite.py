@@ -124,20 +124,23 @@ class SqliteSource(SqlSource):
                 key_paging=False,
                 max_batch_size=0,
                 verified_updates=True,
-                read_only_reason="It cannot be read",
+                read_only_reason=Text("It cannot be read", "Não pode ser lida"),
             )
             return Table(name=name, columns=(), primary_key=(), capabilities=capabilities)
 
     async def test(self, user_link_field: str, deadline: Deadline) -> list[Step]:
         """See RecordSource. A file needs neither TLS nor authentication, so those steps are left out."""
 
-        async def resolve() -> str:
+        async def resolve() -> Text:
             await self._folder.workers.run(lambda _: self._folder.locate(self._database), deadline)
-            return "The file was found"
+            return Text("The file was found", "O arquivo foi encontrado")
 
-        async def connect() -> str:
+        async def connect() -> Text:
             count = await self.transaction(lambda connection, _: len(listed(connection)), deadline)
-            return f"It is a SQLite database; tables and views: {count}"
+            return Text(
+                f"It is a SQLite database; tables and views: {count}",
+                f"É um banco SQLite; tabelas e visões: {count}",
+            )
 
         return await tried({"resolve": resolve, "connect": connect} | self.table_steps(user_link_field, deadline))
 

@@ -111,7 +111,7 @@ class _Description:
                 key_paging=bool(self._key),
                 max_batch_size=BATCH,
                 verified_updates=True,
-                read_only_reason="" if reason is None else reason.en,
+                read_only_reason=reason,
             ),
             view=self._table.kind == "view",
         )

@@ -1,31 +1,35 @@
 """Trying a source step by step: what every engine's `test` is made of."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from wuzapi_manager_server.domain.table import Fault, Step
-from wuzapi_manager_server.errors import Code, DatabaseError, ServiceError, TimedOut
+from wuzapi_manager_server.domain.table import Fault, Row, Step, Table
+from wuzapi_manager_server.errors import NO_TEXT, Code, DatabaseError, ServiceError, Text, TimedOut
+
+Trying = Callable[[], Awaitable[Text]]
+"""Takes a step and says what was found. ServiceError where it fails."""
 
 _FAULTS = {
     **dict.fromkeys((Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED, Code.ABORTED), Fault.TRANSIENT),
     Code.INTERNAL: Fault.SYSTEM,
 }
-_SILENT = "The source did not answer in time"
-_AFTER_SILENCE = (
-    "Check the host and the port; if they are right, the source is slow or something on the way holds it up"
+_SILENT = Text("The source did not answer in time", "A fonte não respondeu a tempo")
+_AFTER_SILENCE = Text(
+    "Check the host and the port; if they are right, the source is slow or something on the way holds it up",
+    "Verifique o host e a porta; se estiverem certos, a fonte está lenta ou algo no caminho a retém",
 )
+PORT_ANSWERS = Text("The port answers", "A porta responde")
 
 
-async def tried(steps: Mapping[str, Callable[[], Awaitable[str]]]) -> list[Step]:
-    """Takes the steps in order; each gives its message in English. The first that fails is the last."""
+async def tried(steps: Mapping[str, Trying]) -> list[Step]:
+    """Takes the steps in order. The first that fails is the last."""
     done: list[Step] = []
     for name, step in steps.items():
         begun = time.monotonic()
         try:
             message = await step()
         except ServiceError as error:
-            suggestion = error.suggestion.en if error.suggestion else ""
-            message = error.text.en
+            message, suggestion = error.text, error.suggestion or NO_TEXT
             if isinstance(error, TimedOut):
                 message, suggestion = _SILENT, _AFTER_SILENCE
             done.append(Step(name, False, time.monotonic() - begun, message, suggestion, fault_of(error)))
@@ -39,3 +43,41 @@ def fault_of(error: ServiceError) -> Fault:
     if isinstance(error, DatabaseError):
         return Fault.SYSTEM
     return _FAULTS.get(error.code, Fault.CONFIG)
+
+
+def addresses_found(addresses: Sequence[str]) -> Text:
+    """Those that a host's name stands for and that sources may point to."""
+    count = len(addresses)
+    if count == 1:
+        return Text("The host has an allowed address", "O host tem um endereço permitido")
+    return Text(f"The host has {count} allowed addresses", f"O host tem {count} endereços permitidos")
+
+
+def table_found(table: Table) -> Text:
+    """The table, and why it takes no writes where it takes none."""
+    name, reason = table.title or table.name, table.capabilities.read_only_reason
+    found = Text(f"Table '{name}' was found", f"A tabela '{name}' foi encontrada")
+    if reason is None:
+        return found
+    return Text(f"{found.en}; it takes no writes: {reason.en}", f"{found.pt}; é somente leitura: {reason.pt}")
+
+
+def columns_found(table: Table) -> Text:
+    """How many there are, and what the primary key is."""
+    count, key = len(table.columns), ", ".join(table.primary_key)
+    return Text(
+        f"{count} columns; primary key: {key or 'none'}",
+        f"Colunas: {count}; chave primária: {key or 'nenhuma'}",
+    )
+
+
+def column_found(name: str) -> Text:
+    """The link field."""
+    return Text(f"Column '{name}' was found", f"A coluna '{name}' foi encontrada")
+
+
+def rows_read(rows: Sequence[Row]) -> Text:
+    """Whether there was anything to read."""
+    if rows:
+        return Text("A row was read", "Uma linha foi lida")
+    return Text("The table is empty", "A tabela está vazia")

@@ -9,6 +9,7 @@ from wuzapi_manager_server.domain.connection import (
     Airtable,
     Connection,
     ConnectionStatus,
+    ConnectionTest,
     ConnectionType,
     Mysql,
     Nocodb,
@@ -20,7 +21,9 @@ from wuzapi_manager_server.domain.connection import (
     UserLinkValue,
 )
 from wuzapi_manager_server.domain.mapping import FieldMapping, Validation
-from wuzapi_manager_server.storage.models import moment_of
+from wuzapi_manager_server.domain.table import Fault, Step
+from wuzapi_manager_server.errors import Text
+from wuzapi_manager_server.storage.models import moment_of, moment_text
 
 SECRET_COLUMN: Mapping[ConnectionType, str] = {
     ConnectionType.NOCODB: "nocodb_token",
@@ -64,6 +67,7 @@ class StoredConnection(NamedTuple):
     created_at: str
     updated_at: str
     deleted_at: str | None
+    last_test: str | None
 
     @property
     def secret(self) -> str | None:
@@ -109,6 +113,7 @@ def values_of(connection: Connection) -> dict[str, object]:
         row_scope=connection.row_scope.value,
         field_mappings=orjson.dumps(connection.field_mappings).decode(),
         view_configuration=orjson.dumps(dict(connection.view_configuration)).decode(),
+        last_test=test_text(connection.last_test),
     )
     return values
 
@@ -130,12 +135,35 @@ def connection_of(row: StoredConnection, users: Sequence[str], secret: str) -> C
         create_time=moment_of(row.created_at),
         update_time=moment_of(row.updated_at),
         delete_time=moment_of(row.deleted_at) if row.deleted_at else None,
+        last_test=_test_of(row.last_test) if row.last_test else None,
     )
 
 
 def status_text(status: ConnectionStatus) -> str:
     """A status as it is stored: in lower case, as the seed has it."""
     return status.value.lower()
+
+
+def test_text(test: ConnectionTest | None) -> str | None:
+    """A test as it is stored."""
+    if test is None:
+        return None
+    steps = [
+        (step.name, step.ok, step.duration, tuple(step.message), tuple(step.suggestion), step.fault)
+        for step in test.steps
+    ]
+    return orjson.dumps((moment_text(test.time), steps)).decode()
+
+
+def _test_of(text: str) -> ConnectionTest:
+    time, steps = orjson.loads(text)
+    return ConnectionTest(
+        moment_of(time),
+        tuple(
+            Step(name, ok, duration, Text(*message), Text(*suggestion), Fault(fault) if fault else None)
+            for name, ok, duration, message, suggestion, fault in steps
+        ),
+    )
 
 
 def _source_of(row: StoredConnection, secret: str) -> Source:

@@ -8,7 +8,8 @@ from functools import lru_cache
 import orjson
 from peewee import SQL, Tuple
 
-from wuzapi_manager_server.domain.connection import Connection, ConnectionStatus, ConnectionType
+from wuzapi_manager_server.domain.connection import Connection, ConnectionStatus, ConnectionTest, ConnectionType
+from wuzapi_manager_server.domain.table import Step
 from wuzapi_manager_server.errors import AlreadyExists, NotFound, Text, etag_mismatch
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.storage.assignments import Assignments, Head
@@ -17,6 +18,7 @@ from wuzapi_manager_server.storage.connection_rows import (
     StoredConnection,
     connection_of,
     status_text,
+    test_text,
     values_of,
 )
 from wuzapi_manager_server.storage.database import Database
@@ -57,6 +59,9 @@ _INSERT = compiled(
 _REPLACE = compiled(_C.update({field: named(field.name) for field in _DECIDED} | _CHANGE).where(_THIS))
 _SET_SECRETS = compiled(_C.update({field: named(field.name) for field in SECRET_COLUMNS}).where(_THIS))
 _SET_STATUS = compiled(_C.update({_C.status: named("status"), **_CHANGE}).where(_THIS))
+_SET_TESTED = compiled(
+    _C.update({_C.status: named("status"), _C.last_test: named("last_test"), **_CHANGE}).where(_THIS)
+)
 _SET_DELETED = compiled(_C.update({_C.deleted_at: named("deleted_at"), **_CHANGE}).where(_THIS))
 _TOUCH = compiled(_C.update(_CHANGE).where(_THIS))
 _DELETED_BEFORE = compiled(
@@ -181,6 +186,15 @@ class ConnectionStore:
         """Sets the status alone."""
         self._expect(connection_id, expected_version)
         self._database.changed(_SET_STATUS, {"status": status_text(status), **self._change(connection_id)})
+        return self._stored(connection_id)
+
+    def set_tested(self, connection_id: int, steps: Sequence[Step]) -> Connection:
+        """Keeps how a test went that ended now, and sets the status by it."""
+        self._expect(connection_id, None)
+        test = ConnectionTest(self._clock(), tuple(steps))
+        status = ConnectionStatus.CONNECTED if test.ok else ConnectionStatus.ERROR
+        values = {"status": status_text(status), "last_test": test_text(test), **self._change(connection_id)}
+        self._database.changed(_SET_TESTED, values)
         return self._stored(connection_id)
 
     def assign(self, connection_id: int, users: Iterable[str], expected_version: int | None) -> Connection:

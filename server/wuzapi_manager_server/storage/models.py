@@ -46,6 +46,7 @@ class DatabaseConnection(_Table):
     created_at = TextField()
     updated_at = TextField()
     deleted_at = TextField(null=True)
+    last_test = TextField(null=True)
 
     class Meta:
         """Where it lies."""

@@ -520,7 +520,7 @@ async def try_tls(where: Mysql, *, works: bool) -> None:
             assert await source.count(None, None, soon()) == 9
             steps = await source.test("n", soon())
             assert [step.message for step in steps if not step.ok] == []
-            assert "TLS is used" in next(step.message for step in steps if step.name == "tls")
+            assert "TLS is used" in next(step.message.en for step in steps if step.name == "tls")
         else:
             with pytest.raises(QueryFailed):
                 await source.count(None, None, soon())

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.sources.conftest import Make, Open
 from tests.integration.sources.helpers import column, elsewhere, read, soon
 from wuzapi_manager_server.domain.table import ColumnType
-from wuzapi_manager_server.errors import ConnectionFailed, PermissionDenied, QueryFailed
+from wuzapi_manager_server.errors import NO_TEXT, ConnectionFailed, PermissionDenied, QueryFailed
 from wuzapi_manager_server.sources.base import Change, Query
 from wuzapi_manager_server.sources.sqlite import SqliteSource
 from wuzapi_manager_server.sources.sqlite_folder import SqliteFolder
@@ -209,7 +209,7 @@ async def test_all_steps_of_a_test(make: Make, source: Open) -> None:
     make(TABLE)
     names = ["resolve", "connect", "table", "columns", "user_link_field", "read"]
     steps = await source("t").test("u", soon())
-    assert [(step.name, step.ok, step.suggestion) for step in steps] == [(name, True, "") for name in names]
+    assert [(step.name, step.ok, step.suggestion) for step in steps] == [(name, True, NO_TEXT) for name in names]
     assert [step.name for step in await source("t").test("", soon())] == [*names[:4], "read"]
     failing = await source("t").test("gone", soon())
     assert [step.ok for step in failing] == [True, True, True, True, False]

@@ -10,6 +10,7 @@ from wuzapi_manager_server.domain.fields import Fields
 from wuzapi_manager_server.domain.mapping import FieldMapping
 from wuzapi_manager_server.domain.row_scope import RowScope
 from wuzapi_manager_server.domain.table import Capabilities, Column, ColumnType, Table
+from wuzapi_manager_server.errors import Text
 
 CAPABLE = Capabilities(
     transactions=True,
@@ -28,7 +29,7 @@ def column(
     return Column(name, kind, kind.value.lower(), dynamic=dynamic, texts=texts, **more)
 
 
-def table(*columns: Column, key: Sequence[str] = ("id",), read_only: str = "") -> Table:
+def table(*columns: Column, key: Sequence[str] = ("id",), read_only: Text | None = None) -> Table:
     return Table("orders", columns, tuple(key), replace(CAPABLE, read_only_reason=read_only))
 
 

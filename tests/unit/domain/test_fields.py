@@ -14,7 +14,7 @@ from wuzapi_manager_server.domain.filter import And, Comparison, Filter, Not, Op
 from wuzapi_manager_server.domain.mapping import FieldMapping, Validation
 from wuzapi_manager_server.domain.row_scope import RowScope
 from wuzapi_manager_server.domain.table import Cell, ColumnType, Json, Owner, Row
-from wuzapi_manager_server.errors import InvalidInput, QueryFailed
+from wuzapi_manager_server.errors import InvalidInput, QueryFailed, Text
 
 ANA = User("u1", "Ana", "551199@s.whatsapp.net", "ana-token")
 ID = column(ColumnType.INTEGER, "id", primary_key=True, has_default=True)
@@ -89,7 +89,7 @@ def test_computed_columns_and_read_only_tables_are_not_written() -> None:
     """A computed column, and every column of a table that takes no writes, is read-only."""
     total = column(ColumnType.DECIMAL, "total", read_only=True)
     assert writable(shared_fields(ID, total)) == ["id"]
-    view = table(ID, NAME, read_only="it is a view")
+    view = table(ID, NAME, read_only=Text("it is a view", "é uma visão"))
     assert writable(fields_of(view, connection(link="", shared=True), ANA)) == []
 
 

@@ -6,6 +6,7 @@ from tests.unit.domain.tables import column
 from wuzapi_manager_server.domain.connection import UserLinkValue
 from wuzapi_manager_server.domain.link_column import cannot_hold, limits_of
 from wuzapi_manager_server.domain.table import ColumnType
+from wuzapi_manager_server.errors import NO_TEXT
 
 HOLDS = {
     UserLinkValue.TOKEN: {"TEXT", "OTHER", "BYTES", "JSON", "INTEGER", "DECIMAL", "UUID"},
@@ -28,8 +29,8 @@ def test_each_type_holds_some_values(kind: ColumnType, value: UserLinkValue) -> 
 
 def test_what_a_link_column_cannot_do_is_said() -> None:
     """Numbers, UUIDs and read-only columns have limits, and text has none."""
-    assert limits_of(column(ColumnType.TEXT, "owner")) == ""
-    assert "numbers" in limits_of(column(ColumnType.INTEGER, "owner"))
-    assert "UUIDs" in limits_of(column(ColumnType.UUID, "owner"))
-    assert "read-only" in limits_of(column(ColumnType.TEXT, "owner", read_only=True))
-    assert limits_of(column(ColumnType.INTEGER, "owner", dynamic=True)) == ""
+    assert limits_of(column(ColumnType.TEXT, "owner")) == NO_TEXT
+    assert "numbers" in limits_of(column(ColumnType.INTEGER, "owner")).en
+    assert "UUIDs" in limits_of(column(ColumnType.UUID, "owner")).en
+    assert "read-only" in limits_of(column(ColumnType.TEXT, "owner", read_only=True)).en
+    assert limits_of(column(ColumnType.INTEGER, "owner", dynamic=True)) == NO_TEXT

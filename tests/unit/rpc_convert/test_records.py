@@ -15,7 +15,7 @@ from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.filter import And, Comparison, Filter, Not, Op, Or
 from wuzapi_manager_server.domain.mapping import FieldMapping
 from wuzapi_manager_server.domain.table import ColumnType, Json
-from wuzapi_manager_server.errors import InvalidInput, Violation, record_not_found
+from wuzapi_manager_server.errors import InvalidInput, Text, Violation, record_not_found
 from wuzapi_manager_server.rpc.call import Call
 from wuzapi_manager_server.rpc.convert_records import (
     MAX_DEPTH,
@@ -223,8 +223,8 @@ def test_records() -> None:
 
 def test_capabilities() -> None:
     """What a table can do is told, and why it takes no writes."""
-    assert capabilities_to(table()).writable
-    told = capabilities_to(table(read_only="it is a view"))
+    assert capabilities_to(table(), "en").writable
+    told = capabilities_to(table(read_only=Text("it is a view", "é uma visão")), "en")
     assert (told.writable, told.read_only_reason, told.max_batch_size) == (False, "it is a view", 100)
 
 

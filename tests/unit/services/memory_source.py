@@ -24,7 +24,7 @@ class MemorySource:
     insert instead of anything else. It orders by the key alone, and knows no conditions.
     """
 
-    def __init__(self, *, transactions: bool = True, read_only: str = "") -> None:
+    def __init__(self, *, transactions: bool = True, read_only: Text | None = None) -> None:
         described = table(*COLUMNS, read_only=read_only)
         self.table = replace(described, capabilities=replace(described.capabilities, transactions=transactions))
         self.rows: dict[int, dict[str, Cell]] = {}
@@ -96,7 +96,7 @@ class MemorySource:
         return [Outcome(None) for _ in keys]
 
     async def test(self, user_link_field: str, deadline: Deadline) -> list[Step]:
-        return [Step("connect", ok=True, duration=deadline.cap(0), message=user_link_field)]
+        return [Step("connect", ok=True, duration=deadline.cap(0), message=Text(user_link_field, user_link_field))]
 
     async def tables(self, after: tuple[str, str], limit: int, deadline: Deadline) -> SourceTables:
         deadline.cap(1)

@@ -363,7 +363,7 @@ async def test_whose_rows_they_are() -> None:
 async def test_a_table_that_takes_no_writes_takes_no_import() -> None:
     """It is QueryFailed before anything is read."""
     with pytest.raises(QueryFailed, match="it is a view") as error:
-        await take_in(MemorySource(read_only="it is a view"), b"nonsense")
+        await take_in(MemorySource(read_only=Text("it is a view", "é uma visão")), b"nonsense")
     assert error.value.code is Code.FAILED_PRECONDITION
 
 

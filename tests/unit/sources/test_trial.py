@@ -46,12 +46,14 @@ async def test_the_first_step_that_fails_is_the_last_and_says_whose_turn_it_is(
 ) -> None:
     """Steps before it have passed; those behind it are not tried."""
 
-    async def passes() -> str:
-        return "well"
+    async def passes() -> Text:
+        return Text("well", "bem")
 
-    async def fails() -> str:
+    async def fails() -> Text:
         raise error
 
     steps = await tried({"one": passes, "two": fails, "three": passes})
     assert [(step.name, step.ok, step.fault) for step in steps] == [("one", True, None), ("two", False, fault)]
-    assert steps[1].message == ("The source did not answer in time" if isinstance(error, TimedOut) else error.text.en)
+    assert steps[1].message.en == (
+        "The source did not answer in time" if isinstance(error, TimedOut) else error.text.en
+    )

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 
 import apsw
 
-from wuzapi_manager_server.storage.migrations import m0001_initial, m0002_audit, m0003_user_changes
+from wuzapi_manager_server.storage.migrations import m0001_initial, m0002_audit, m0003_user_changes, m0004_last_test
 
 Step = Callable[[apsw.Connection], None]
 
-STEPS: tuple[Step, ...] = (m0001_initial.up, m0002_audit.up, m0003_user_changes.up)
+STEPS: tuple[Step, ...] = (m0001_initial.up, m0002_audit.up, m0003_user_changes.up, m0004_last_test.up)
 APPLICATION_ID = 0x575A4D47  # "WZMG": marks a file as this service's
 
 
