@@ -1245,7 +1245,7 @@ class SourceTable(_message.Message):
 
     @_builtins.property
     def suggested_field_mappings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.FieldMapping]:
-        """A mapping to start from."""
+        """A mapping to start from: of all columns but the link field; those named like a password or a token are not visible."""
 
     def __init__(
         self,

@@ -54,3 +54,30 @@ def test_what_is_suggested_is_valid(kind: ColumnType) -> None:
     """A suggestion can be taken as it is, whatever the columns hold."""
     place = table(column(kind, "a", nullable=False), column(kind, "b", read_only=True), column(kind, "owner"))
     assert list(violations_of(connection(*field_mappings(place), link=user_link_field(place)))) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "hidden"),
+    [
+        ("password", True),
+        ("Senha", True),
+        ("password_hash", True),
+        ("userPassword", True),
+        ("api_key", True),
+        ("apiKey", True),
+        ("refresh-token", True),
+        ("SECRET_KEY", True),
+        ("passenger", False),
+        ("pineapple", False),
+        ("key", False),
+        ("tokenized", False),
+        ("hashtag", False),
+        ("desenhado", False),
+    ],
+)
+def test_what_is_named_like_a_secret_is_not_suggested_to_be_shown(name: str, hidden: bool) -> None:
+    """Nobody sees it or writes it by accident; who wants it shown says so."""
+    (found,) = field_mappings(
+        table(column(ColumnType.TEXT, name, nullable=False), column(ColumnType.TEXT, "userToken"))
+    )
+    assert (found.visible, found.editable, found.required) == (not hidden, not hidden, not hidden)
