@@ -1,6 +1,7 @@
 """Where the parts are put together and run."""
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import signal
@@ -25,6 +26,8 @@ from wuzapi_manager_server.rpc.server import CannotStart, Tls, check_tls, listen
 from wuzapi_manager_server.settings import Settings, join_address
 from wuzapi_manager_server.wiring import Parts, wire
 from wuzapi_manager_server.workers import Workers
+
+_OBJECTS_BEFORE_COLLECTION = 20_000
 
 Announce = Callable[[str], None]
 Wire = Callable[[Settings, Metrics], AbstractAsyncContextManager[Parts]]
@@ -130,12 +133,23 @@ async def _until_stopped(settings: Settings, announce: Announce, wire_parts: Wir
     if worker and parent is not None:  # a parent that was killed must not leave its workers behind
         loop.add_reader(parent.sentinel, stop.set)
     async with running(settings, wire_parts, worker=worker) as where:
+        _spare_the_collector()
         logger().info("serving", address=where.address, metrics_port=where.metrics_port, pid=os.getpid())
         announce(where.address)
         await stop.wait()
         logger().info("draining")
     logger().info("stopped")
     return 0
+
+
+def _spare_the_collector() -> None:
+    """What is there at the start is there to stay: cycles are looked for among what comes later, and less often.
+
+    With Python's own 700 objects a page of a list is looked through several times: an export takes a fifth longer.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BEFORE_COLLECTION, *gc.get_threshold()[1:])
 
 
 async def _ready(parts: Parts, metrics: Metrics) -> bool:
