@@ -14,7 +14,7 @@ from pathlib import Path
 import grpc
 from google.protobuf.message import Message
 
-from tests.benchmarks import bare, relay, rig, sources
+from tests.benchmarks import bare, maintenance, relay, rig, sources
 from tests.benchmarks.figure import Figure
 from tests.fakes.wuzapi import FakeWuzapi
 from wuzapi_manager.v1 import (
@@ -48,10 +48,9 @@ def main() -> int:
             figures.append(_memory_of_export(server, channel, connection_id))
             figures.append(_late_page(channel, connection_id))
         figures.append(_among_many(folder, wuzapi.url))
-    with tempfile.TemporaryDirectory() as name:
-        figures += relay.figures(Path(name))
-    with tempfile.TemporaryDirectory() as name:
-        figures += sources.figures(Path(name))
+    for part in (relay, sources, maintenance):
+        with tempfile.TemporaryDirectory() as name:
+            figures += part.figures(Path(name))
     _print(figures)
     return 0 if all(figure.kept for figure in figures) else 1
 

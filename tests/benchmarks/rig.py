@@ -17,6 +17,7 @@ import grpc
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
+PROGRAM = "from wuzapi_manager_server.cli import main; raise SystemExit(main())"
 ADMIN_TOKEN = "benchmark-administrator-token"
 _RATE = re.compile(r"finished in [^,]+, ([0-9.]+) req/s")
 _DONE = re.compile(r"(\d+) succeeded, (\d+) failed, (\d+) errored")
@@ -63,8 +64,8 @@ class Server:
 
 
 @contextmanager
-def server(folder: Path, wuzapi_url: str) -> Iterator[Server]:
-    """The product's server as a process, on a database in `folder`."""
+def server(folder: Path, wuzapi_url: str, *, program: str = PROGRAM, **more: str) -> Iterator[Server]:
+    """The product's server as a process, on a database in `folder`, with `more` settings. `program` runs it."""
     port = free_port()
     environment = {
         **os.environ,
@@ -76,10 +77,11 @@ def server(folder: Path, wuzapi_url: str) -> Iterator[Server]:
         "WUZAPI_BASE_URL": wuzapi_url,
         "WUZAPI_ADMIN_TOKEN": ADMIN_TOKEN,
         "LOG_FORMAT": "json",
+        **more,
     }
     (folder / "sources").mkdir(exist_ok=True)
     with (folder / "server.log").open("wb") as log:
-        yield from _started([sys.executable, "-m", "wuzapi_manager_server", "serve"], environment, port, log.fileno())
+        yield from _started([sys.executable, "-c", program, "serve"], environment, port, log.fileno())
 
 
 @contextmanager

@@ -134,12 +134,8 @@ class AuditStore:
 
 def _hash(row: Row) -> bytes:
     """The SHA-256 of an entry, its own link to the one before included: each part with its length before it."""
-    digest = hashlib.sha256()
-    for value in row:
-        part = value if isinstance(value, bytes) else str(value).encode()
-        digest.update(b"%d:" % len(part))
-        digest.update(part)
-    return digest.digest()
+    parts = [value if isinstance(value, bytes) else str(value).encode() for value in row]
+    return hashlib.sha256(b"".join([b"%d:%b" % (len(part), part) for part in parts])).digest()
 
 
 def _conditions(wanted: AuditFilter, before_id: int | None) -> list[Expression]:
