@@ -40,7 +40,8 @@ class TcpProxy:
     """Passes bytes on both ways, as long as `watch` does not say to cut.
 
     `watch` sees each piece that comes from a side ("client" or "server") before it goes on; a true answer cuts the
-    connection instead. `deaf`: nothing goes on from the server any more, and nobody is told.
+    connection instead. `bend` gives what goes on in place of a piece. `deaf`: nothing goes on from the server any more,
+    and nobody is told.
     """
 
     def __init__(self, host: str, port: int, context: ssl.SSLContext | None) -> None:
@@ -49,6 +50,7 @@ class TcpProxy:
         self.port = 0
         self.deaf = False
         self.watch: Callable[[str, bytes], bool] = lambda *_: False
+        self.bend: Callable[[str, bytes], bytes] = lambda _, data: data
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serves one client."""
@@ -74,7 +76,7 @@ class TcpProxy:
             if self.watch(side, data):
                 return
             if not (self.deaf and side == "server"):
-                writer.write(data)
+                writer.write(self.bend(side, data))
                 await writer.drain()
 
 

@@ -9,6 +9,7 @@ import grpc
 
 from wuzapi_manager.v1.branding_pb2_grpc import BrandingServiceStub
 from wuzapi_manager.v1.connection_pb2_grpc import ConnectionServiceStub
+from wuzapi_manager.v1.maintenance_pb2_grpc import MaintenanceServiceStub
 from wuzapi_manager.v1.record_pb2_grpc import RecordServiceStub
 from wuzapi_manager.v1.relay_pb2_grpc import RelayServiceStub
 from wuzapi_manager_client.errors import from_rpc_error
@@ -17,7 +18,8 @@ Request = TypeVar("Request")
 Response = TypeVar("Response")
 
 STREAM_TIMEOUT = 3600.0
-"""The seconds that an export or import may take where nothing else is said."""
+"""The seconds that a stream, such as an export or an upload, may take where nothing else is said."""
+_WORK_SECONDS = 60.0  # in which a service ends a call at the latest, unless it is set otherwise
 
 
 class _PageRequest(Protocol):
@@ -43,12 +45,19 @@ class Calls:
         self._branding = BrandingServiceStub(channel)
         self._records = RecordServiceStub(channel)
         self._relay = RelayServiceStub(channel)
+        self._maintenance = MaintenanceServiceStub(channel)
 
     def _call(
         self, method: "grpc.UnaryUnaryMultiCallable[Request, Response]", request: Request, timeout: float | None
     ) -> Response:
         with translated():
             return method(request, timeout=self._timeout if timeout is None else timeout, metadata=self._metadata)
+
+    def _work(
+        self, method: "grpc.UnaryUnaryMultiCallable[Request, Response]", request: Request, timeout: float | None
+    ) -> Response:
+        """A call that reads or writes a whole database: it has a minute, or the client's timeout if that is longer."""
+        return self._call(method, request, max(self._timeout, _WORK_SECONDS) if timeout is None else timeout)
 
     def _pages(
         self, method: "grpc.UnaryUnaryMultiCallable[PageRequest, Page]", request: PageRequest, timeout: float | None

@@ -11,7 +11,7 @@
     ├── ResourceExhausted   too much at once: wait `retry_after` seconds
     ├── DeadlineExceeded    the timeout passed; a write may or may not have happened
     ├── Unavailable         the service, a source or WUZAPI cannot be reached
-    ├── DataLoss            the service's own database is corrupt
+    ├── DataLoss            the service's own database or a backup is damaged, or a download on its way
     ├── Unimplemented       the service is older than this client
     ├── Cancelled           the call was cancelled
     └── Internal            anything else; `metadata` has the error id that the service's log has too
@@ -113,7 +113,7 @@ class Unavailable(ManagerError):
 
 
 class DataLoss(ManagerError):
-    """The service's own database is corrupt."""
+    """The service's own database or a backup is damaged, or a download of one was damaged on its way."""
 
 
 class Unimplemented(ManagerError):

@@ -4,8 +4,13 @@ from typing import Self
 
 import grpc
 
+from wuzapi_manager_client.audit import AuditCalls
+from wuzapi_manager_client.backup_files import BackupFileCalls
+from wuzapi_manager_client.backups import BackupCalls
 from wuzapi_manager_client.branding import BrandingCalls
 from wuzapi_manager_client.connections import ConnectionCalls
+from wuzapi_manager_client.maintenance import MaintenanceCalls
+from wuzapi_manager_client.metadata import MetadataCalls
 from wuzapi_manager_client.records import RecordCalls
 from wuzapi_manager_client.relay import RelayCalls
 from wuzapi_manager_client.service_config import service_config
@@ -15,7 +20,19 @@ from wuzapi_manager_client.transfer import TransferCalls
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024  # the service may be set to give more than the 4 MiB that gRPC takes
 
 
-class WuzapiManager(ConnectionCalls, BrandingCalls, RecordCalls, TransferCalls, RelayCalls, SessionCalls):
+class WuzapiManager(
+    ConnectionCalls,
+    BrandingCalls,
+    RecordCalls,
+    TransferCalls,
+    RelayCalls,
+    SessionCalls,
+    MaintenanceCalls,
+    MetadataCalls,
+    AuditCalls,
+    BackupCalls,
+    BackupFileCalls,
+):
     """A client of the WUZAPI Manager data service, for one caller. Made once and kept; safe to use from many threads.
 
         with WuzapiManager("127.0.0.1:50051", admin_token=...) as admin:

@@ -10,10 +10,11 @@ import json
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
-from wuzapi_manager.v1 import branding_pb2, connection_pb2, record_pb2, relay_pb2
+from wuzapi_manager.v1 import branding_pb2, connection_pb2, maintenance_pb2, record_pb2, relay_pb2
 
 MAX_ATTEMPTS = 4
 
+_FILES = (connection_pb2, branding_pb2, record_pb2, relay_pb2, maintenance_pb2)
 _RETRY_POLICY = {
     "maxAttempts": MAX_ATTEMPTS,
     "initialBackoff": "0.1s",
@@ -37,8 +38,7 @@ def is_retried(method: MethodDescriptor) -> bool:
 
 def service_config() -> str:
     """The service config for a channel's option `grpc.service_config`."""
-    files = (connection_pb2.DESCRIPTOR, branding_pb2.DESCRIPTOR, record_pb2.DESCRIPTOR, relay_pb2.DESCRIPTOR)
-    services = [service for file in files for service in file.services_by_name.values()]
+    services = [service for file in _FILES for service in file.DESCRIPTOR.services_by_name.values()]
     names = [
         {"service": service.full_name, "method": method.name}
         for service in services

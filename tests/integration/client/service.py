@@ -1,4 +1,4 @@
-"""A gRPC server whose answers a test writes down: every RPC of four services, over a socket."""
+"""A gRPC server whose answers a test writes down: every RPC of five services, over a socket."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -14,12 +14,12 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import status_pb2  # type: ignore[import-untyped]  # ships stubs, but no py.typed
 
-from wuzapi_manager.v1 import branding_pb2, connection_pb2, record_pb2, relay_pb2
+from wuzapi_manager.v1 import branding_pb2, connection_pb2, maintenance_pb2, record_pb2, relay_pb2
 
 SERVICES = [
     service
-    for file in (connection_pb2.DESCRIPTOR, branding_pb2.DESCRIPTOR, record_pb2.DESCRIPTOR, relay_pb2.DESCRIPTOR)
-    for service in file.services_by_name.values()
+    for file in (connection_pb2, branding_pb2, record_pb2, relay_pb2, maintenance_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
 ]
 
 

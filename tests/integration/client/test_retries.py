@@ -51,7 +51,7 @@ def test_two_creates_have_two_ids(service: Service, me: WuzapiManager) -> None:
 
 def test_other_writes_are_not_tried_again(service: Service, admin: WuzapiManager) -> None:
     """A write whose first try may have happened is left to the caller."""
-    for method in ("UpdateRecord", "DeleteRecord", "UpdateConnection", "AssignUsers", "ImportRecords"):
+    for method in ("UpdateRecord", "DeleteRecord", "UpdateConnection", "AssignUsers", "CreateBackup", "RunMaintenance"):
         service.answers[method] = AWAY
     with pytest.raises(errors.Unavailable):
         admin.update_record(1, "2", {"name": "x"})
@@ -61,7 +61,11 @@ def test_other_writes_are_not_tried_again(service: Service, admin: WuzapiManager
         admin.update_connection(1, name="x")
     with pytest.raises(errors.Unavailable):
         admin.assign_users(1, ["ana"])
-    assert [seen.method for seen in service.seen] == ["UpdateRecord", "DeleteRecord", "UpdateConnection", "AssignUsers"]
+    with pytest.raises(errors.Unavailable):
+        admin.create_backup()
+    with pytest.raises(errors.Unavailable):
+        list(admin.run_maintenance())
+    assert [seen.method for seen in service.seen] == list(service.answers)
 
 
 @pytest.mark.parametrize("code", [grpc.StatusCode.INTERNAL, grpc.StatusCode.ABORTED, grpc.StatusCode.NOT_FOUND])

@@ -2,22 +2,21 @@
 
 import json
 
-from wuzapi_manager.v1 import branding_pb2, connection_pb2, record_pb2, relay_pb2
+from tests.unit.protos import services
 from wuzapi_manager_client.service_config import service_config
 
 CREATES = {"CreateConnection", "BatchCreateConnections", "CreateRecord", "BatchCreateRecords"}
-SAFE = ("Get", "List", "Count", "Describe", "Export", "Check", "Watch", "Send", "Edit", "CreateUser")
+SAFE = ("Get", "List", "Count", "Describe", "Export", "Check", "Watch", "Download", "Send", "Edit", "CreateUser")
 
 
 def test_reads_and_creates_are_retried_and_nothing_else() -> None:
     """Every read, and every create and send that carries a request_id, is named; no other write is."""
     names = json.loads(service_config())["methodConfig"][0]["name"]
     retried = {(name["service"], name["method"]) for name in names}
-    for file in (connection_pb2.DESCRIPTOR, branding_pb2.DESCRIPTOR, record_pb2.DESCRIPTOR, relay_pb2.DESCRIPTOR):
-        for service in file.services_by_name.values():
-            for method in service.methods:
-                expected = method.name in CREATES or method.name.startswith(SAFE)
-                assert ((service.full_name, method.name) in retried) is expected, method.full_name
+    for service in services():
+        for method in service.methods:
+            expected = method.name in CREATES or method.name.startswith(SAFE)
+            assert ((service.full_name, method.name) in retried) is expected, method.full_name
 
 
 def test_tries_are_few_and_throttled() -> None:

@@ -1,24 +1,13 @@
 """Who may call what."""
 
-import importlib
-import pkgutil
-
 import pytest
-from google.protobuf.descriptor import ServiceDescriptor
 
-import wuzapi_manager.v1
+from tests.unit.protos import services
 from wuzapi_manager_server.domain.caller import Admin, Caller, Public, User
 from wuzapi_manager_server.errors import InvalidToken, PermissionDenied
 from wuzapi_manager_server.rpc.access import Access, access_to, check, is_open
 
 USER = User("1", "Ana", "", "token-of-ana")
-
-
-def services() -> list[ServiceDescriptor]:
-    """Every service of the generated stubs."""
-    modules = [name for _, name, _ in pkgutil.iter_modules(wuzapi_manager.v1.__path__) if name.endswith("_pb2")]
-    files = [importlib.import_module(f"wuzapi_manager.v1.{name}").DESCRIPTOR for name in modules]
-    return [service for file in files for service in file.services_by_name.values()]
 
 
 def test_table_knows_every_rpc() -> None:
