@@ -1,6 +1,7 @@
 """Backups through the client, at a real server process: made, verified, restored, taken away and brought back."""
 
 import hashlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,3 +132,25 @@ def test_what_is_no_backup_is_refused(admin: WuzapiManager, tmp_path: Path) -> N
     with pytest.raises(FileNotFoundError):
         admin.upload_backup(tmp_path / "nowhere.wzb")
     assert [backup.name for backup in admin.list_backups()] == before
+
+
+def test_another_machine_takes_it_with_the_key(world: World, admin: WuzapiManager, tmp_path: Path) -> None:
+    """A service that is new needs the key and the file alone; without the key it says so, and has no backup of it."""
+    admin.set_metadata("site", "Recife")
+    file = tmp_path / "backup.wzb"
+    admin.download_backup(admin.create_backup().name, file)
+    key = world.data / "secret.key"
+    for has_key in (True, False):
+        folder = tmp_path / f"machine-{has_key}"
+        (folder / "data").mkdir(parents=True)
+        if has_key:
+            shutil.copy(key, folder / "data")
+        with world_in(folder) as other, WuzapiManager(other.address, admin_token=ADMIN_TOKEN, language="en") as there:
+            if has_key:
+                there.restore_backup(there.upload_backup(file).name)
+                assert there.get_metadata("site").value == "Recife"
+            else:
+                with pytest.raises(errors.FailedPrecondition) as refusal:
+                    there.upload_backup(file)
+                assert "offset" not in refusal.value.metadata
+                assert not list(there.list_backups())
