@@ -64,7 +64,7 @@ def test_stats_count_what_is_there(fresh: World) -> None:
     stats = fresh.admin.maintenance.GetStats(pb.GetStatsRequest())
     counts = {(each.type, each.status): each.count for each in stats.connection_counts}
     assert stats.connection_count == sum(counts.values()) == 2
-    assert {kind for kind, _ in counts} == {"SQLITE"}
+    assert set(counts) == {("SQLITE", "INACTIVE")}
     assert (stats.deleted_connection_count, stats.metadata_count) == (0, 1)
     assert stats.audit_event_count >= 3
     file = stats.file

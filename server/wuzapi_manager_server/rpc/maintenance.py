@@ -214,7 +214,7 @@ def _stats_to(stats: Stats, sqlite_version: str) -> pb.GetStatsResponse:
     return pb.GetStatsResponse(
         connection_count=sum(stats.connections.values()),
         connection_counts=[
-            pb.ConnectionCount(type=kind, status=status, count=count)
+            pb.ConnectionCount(type=kind, status=status.upper(), count=count)
             for (kind, status), count in sorted(stats.connections.items())
         ],
         deleted_connection_count=stats.deleted,
