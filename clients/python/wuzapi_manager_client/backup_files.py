@@ -41,8 +41,9 @@ class BackupFileCalls(Calls):
                 left_over = part.size > 0
                 try:
                     backup = self._receive(name, part, timeout)
-                except InvalidArgument:  # what was left over is longer than this backup
-                    if not left_over:
+                except InvalidArgument as refusal:
+                    too_long = left_over and "offset" in {violation.field for violation in refusal.violations}
+                    if not too_long:
                         raise
                 else:
                     if part.sha256() == backup.sha256:
@@ -50,7 +51,8 @@ class BackupFileCalls(Calls):
                         return backup
                     if not left_over:
                         part.discard()
-                        raise _damaged(f"The file of {name} is not what its checksum says", "Use another backup")
+                        suggestion = "Download it again; where that does not help, use another backup"
+                        raise _damaged(f"The file of {name} is not what its checksum says", suggestion)
                 part.discard()  # of another backup: this one begins anew
 
     def _receive(self, name: str, part: PartialFile, timeout: float) -> pb.Backup:

@@ -27,7 +27,7 @@ class PartialFile:
     def __exit__(self, *_: object) -> None:
         self._file.close()
         if self.size == 0:
-            self._part.unlink()
+            self._part.unlink(missing_ok=True)
 
     def append(self, piece: bytes) -> None:
         """Adds the next bytes."""
