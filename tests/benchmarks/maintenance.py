@@ -24,7 +24,7 @@ from wuzapi_manager_server.observe import MethodMetrics, Metrics
 ADMIN = (("authorization", rig.ADMIN_TOKEN),)
 SIZE = 1_000_000_000
 ROUNDS = 3
-_VALUE = 2_000
+_VALUE = 900
 _UNDISTURBED_SECONDS = 5.0
 _BACKUP_SECONDS = 300
 _LEAST_SPEED, _LEAST_READS, _LEAST_WRITES, _MOST_WITH_VERIFICATION = 0.25, 0.80, 0.50, 3.0

@@ -1,9 +1,11 @@
 """Backups, for operators: one piece of work at a time, completed also when its caller goes away."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +26,8 @@ from wuzapi_manager_server.storage.pragmas import Pragmas
 from wuzapi_manager_server.storage.secrets_at_rest import check_keys, keys_in_use
 
 T = TypeVar("T")
+
+_NICE = 10
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Backups:
         self._box = box
         self._retention = retention
         self._readiness = readiness
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="backup")
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="backup", initializer=_step_back)
         self._stopping = threading.Event()
         self.changed = asyncio.Event()
         """Set after each work."""
@@ -187,6 +191,12 @@ class Backups:
     def _watch(self) -> None:
         if self._stopping.is_set():
             raise _stopped()
+
+
+def _step_back() -> None:
+    """Lets calls have the processor first: on Linux a thread, and those it makes, may be nicer than its process."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 def _stopped() -> DatabaseError:

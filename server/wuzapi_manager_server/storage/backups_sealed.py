@@ -15,9 +15,10 @@ import hashlib
 import os
 import struct
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -66,22 +67,18 @@ def unseal(sealed: Path, plain: Path, box: SecretBox, watch: Watch) -> Digest:
 
     Damaged where it is not what was written; Undecryptable where the box lacks the key.
     """
-    digest = hashlib.sha256()
-    size = 0
-    with sealed.open("rb") as source, _new(plain) as target:
+    with sealed.open("rb") as source, _new(plain) as target, _Tally() as tally:
         header = source.read(_HEADER.size)
         cipher, chunk = _opened(header, box)
-        digest.update(header)
-        size += len(header)
+        tally.add(header)
         for number, (piece, last) in enumerate(_pieces(source, chunk + _TAG)):
             watch()
-            digest.update(piece)
-            size += len(piece)
+            tally.add(piece)
             try:
                 target.write(cipher.decrypt(_nonce(number, last=last), piece, header))
             except InvalidTag:
-                raise Damaged(f"the part from byte {size - len(piece)} to byte {size}") from None
-    return Digest(size, digest.hexdigest())
+                raise Damaged(f"the part from byte {tally.size - len(piece)} to byte {tally.size}") from None
+        return tally.digest()
 
 
 def key_of(file: Path) -> str:
@@ -131,16 +128,44 @@ def _nonce(number: int, *, last: bool) -> bytes:
 
 
 def _write(target: Path, pieces: Iterator[bytes]) -> Digest:
-    digest = hashlib.sha256()
-    size = 0
-    with closing(_new(target)) as opened:
+    with closing(_new(target)) as opened, _Tally() as tally:
         for piece in pieces:
-            digest.update(piece)
-            size += len(piece)
+            tally.add(piece)
             opened.write(piece)
         opened.flush()
         os.fsync(opened.fileno())
-    return Digest(size, digest.hexdigest())
+        return tally.digest()
+
+
+class _Tally:
+    """The size and SHA-256 of what is added, taken by a thread of its own: they cost as much as the encryption."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._sha256 = hashlib.sha256()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="digest")
+        self._last: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown()
+
+    def add(self, piece: bytes) -> None:
+        """Adds a piece, at most one ahead of what the thread has done."""
+        self._wait()
+        self.size += len(piece)
+        self._last = self._thread.submit(self._sha256.update, piece)
+
+    def digest(self) -> Digest:
+        """Of all that was added."""
+        self._wait()
+        return Digest(self.size, self._sha256.hexdigest())
+
+    def _wait(self) -> None:
+        if self._last is not None:
+            self._last.result()
 
 
 def _new(file: Path) -> BinaryIO:
