@@ -40,8 +40,8 @@ test: setup ## Run the tests, with branch coverage
 drill: setup ## Send 1,000 messages while answers are lost and the server is killed
 	@RELAY_DRILL_SENDS=1000 $(BIN)/python -m pytest -q tests/e2e/relay/test_relay_drill.py
 
-test-kills: setup ## Kill the server 100 times amid writes, backups, vacuums and restores
-	@KILLS=$${KILLS:-100} $(BIN)/python -m pytest -q tests/e2e/test_backups_kill.py $(ARGS)
+test-kills: setup ## Kill the server 100 times amid writes, backups, vacuums and restores, and 100 amid migrations
+	@KILLS=$${KILLS:-100} $(BIN)/python -m pytest -q tests/e2e/test_backups_kill.py tests/e2e/test_migration_kill.py $(ARGS)
 
 check: setup ## Judge everything but the tests: format, lint, types, layers, protos
 	@$(BIN)/ruff format --check .

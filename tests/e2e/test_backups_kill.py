@@ -4,64 +4,24 @@
 """
 
 import os
-import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 from random import Random, SystemRandom
 
 import grpc
 import pytest
 
-from tests.contract.calls import Caller, channel_to
+from tests.e2e.killable import Running, served
 from wuzapi_manager.v1 import maintenance_pb2 as pb
-from wuzapi_manager_server.settings import Settings
 
-TOKEN = "admin-token-of-the-tests"
 KILLS = int(os.environ.get("KILLS") or 4)
 SEED = int(os.environ.get("KILL_SEED") or SystemRandom().randrange(2**32))
 WRITERS = 4
 _PADDING = "x" * 2_000
-
-
-class Running:
-    """A server process that may be killed."""
-
-    def __init__(self, process: "subprocess.Popen[str]", address: str) -> None:
-        self.process = process
-        self.channel = channel_to(address)
-        self.calls = Caller(self.channel, {"authorization": TOKEN}).maintenance
-
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait(30)
-        self.channel.close()
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[Running]:
-    inherited = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
-    environment = {**inherited, "GRPC_PORT": "0", "WUZAPI_ADMIN_TOKEN": TOKEN, "LOG_LEVEL": "error"}
-    command = [sys.executable, "-m", "wuzapi_manager_server", "serve"]
-    with (
-        (folder / "log").open("ab") as log,
-        subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
-        ) as process,
-    ):
-        assert process.stdout is not None
-        announced = process.stdout.readline()
-        assert announced.startswith("listening on "), (folder / "log").read_text()[-3000:]
-        running = Running(process, announced.removeprefix("listening on ").strip())
-        try:
-            yield running
-        finally:
-            running.kill()
 
 
 class Load:
