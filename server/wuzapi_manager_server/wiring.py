@@ -74,7 +74,14 @@ from wuzapi_manager_server.storage.media_folder import MediaFolder
 from wuzapi_manager_server.storage.metadata import MetadataStore
 from wuzapi_manager_server.storage.models import now_utc
 from wuzapi_manager_server.storage.pragmas import Pragmas
-from wuzapi_manager_server.storage.secret_keys import KEYS_FILE, TOKEN_FILE, load_admin_token, open_box
+from wuzapi_manager_server.storage.secret_keys import (
+    KEYS_FILE,
+    TOKEN_FILE,
+    box_of,
+    load_admin_token,
+    load_keys,
+    open_box,
+)
 from wuzapi_manager_server.storage.sweeper import DELETED_KEPT, Kept, Sweeper
 from wuzapi_manager_server.storage.user_changes import UserChangeStore
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
@@ -148,9 +155,21 @@ def sqlite_folder(settings: Settings, pool: Executor) -> SqliteFolder:
 
 def open_backups(settings: Settings, database: Database, box: SecretBox, readiness: Readiness) -> Backups:
     """The backups of the database, in their folder."""
-    folder = backup_folder(settings)
-    maker = BackupMaker(database.path, folder, box, now_utc, encrypt=settings.backup_encrypt)
+    folder, maker = backup_folder(settings), backup_maker(settings, box)
     return Backups(database, folder, maker, box, Retention.parse(settings.backup_keep), readiness)
+
+
+def backup_maker(settings: Settings, box: SecretBox) -> BackupMaker:
+    """What makes and verifies backups in their folder."""
+    database = settings.sqlite_db_path.absolute()
+    return BackupMaker(database, backup_folder(settings), box, now_utc, encrypt=settings.backup_encrypt)
+
+
+def open_backup_keys(settings: Settings) -> SecretBox:
+    """The box for backups, without the database, which may be damaged. DatabaseError says why not."""
+    keys = [key.get_secret_value() for key in settings.secret_keys]
+    path = settings.sqlite_db_path.absolute()
+    return box_of(load_keys(keys, path.parent, may_make=not path.exists()))
 
 
 def backup_folder(settings: Settings) -> BackupFolder:

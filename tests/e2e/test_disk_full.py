@@ -12,6 +12,7 @@ from grpc import StatusCode
 
 from tests.contract.calls import refused
 from tests.contract.server import World, world_in
+from tests.e2e.backup_files import is_serving, listed, made, scratch, wait_for_ready
 from wuzapi_manager.v1 import maintenance_pb2 as pb
 
 SIZE = 24
@@ -127,3 +128,68 @@ def test_a_vacuum_on_a_full_disk_changes_nothing(tmp_path: Path) -> None:
         kept["entry-9999"] = put(world, 9999)
         assert stored(world) == kept
         assert sound(world)
+
+
+def test_a_restore_without_room_for_its_scratch_files_leaves_nothing(tmp_path: Path) -> None:
+    """It is refused and nothing lies about, deleting another backup makes room, and then it is done."""
+    with small_disk(tmp_path / "small") as disk, world_in(tmp_path, backup_dir=str(disk / "backups")) as world:
+        kept = {f"entry-{number:04}": put(world, number) for number in range(60)}
+        first, second = made(world).name, made(world).name
+        put(world, 60)
+        fill(disk, 0)
+        with refused(StatusCode.RESOURCE_EXHAUSTED, "FILE_SYSTEM_ERROR") as refusal:
+            restore(world, first)
+        assert str(tmp_path) not in refusal.message
+        assert len(stored(world)) == 61
+        assert is_serving(world)
+        assert scratch(disk / "backups") == []
+        assert listed(world)[first].verified
+        world.admin.maintenance.DeleteBackup(pb.DeleteBackupRequest(name=second))
+        (disk / "filler").unlink()
+        restore(world, first)
+        assert stored(world) == kept
+
+
+def test_a_restore_without_room_for_the_exchange_changes_nothing(tmp_path: Path) -> None:
+    """It is refused, the old content is served and gives back the room that was tried; with room it is done."""
+    with small_disk(tmp_path / "data") as disk, world_in(tmp_path, backup_dir=str(tmp_path / "backups")) as world:
+        full, kept, name = large_backup_small_present(world)
+        filler = fill(disk, 3 * MIB)
+        with refused(StatusCode.RESOURCE_EXHAUSTED, "DATABASE_ERROR") as refusal:
+            restore(world, name)
+        assert refusal.help
+        assert stored(world) == kept
+        wait_for_ready(world)
+        assert scratch(tmp_path / "backups") == []
+        filler.unlink()
+        restore(world, name)
+        assert stored(world) == full
+        assert sound(world)
+
+
+def test_a_restore_without_room_to_empty_its_log_is_done(tmp_path: Path) -> None:
+    """Once the content is exchanged it is told so: the log is moved into the file when there is room."""
+    with small_disk(tmp_path / "data") as disk, world_in(tmp_path, backup_dir=str(tmp_path / "backups")) as world:
+        full, _, name = large_backup_small_present(world)
+        filler = fill(disk, 8 * MIB)
+        restore(world, name)
+        assert stored(world) == full
+        filler.unlink()
+        kept = {**full, "entry-9999": put(world, 9999)}
+        list(world.admin.maintenance.RunMaintenance(pb.RunMaintenanceRequest()))
+        assert stored(world) == kept
+        assert sound(world)
+
+
+def large_backup_small_present(world: World) -> tuple[dict[str, str], dict[str, str], str]:
+    """What a backup of five megabytes holds, what the database of some kilobytes holds now, and the backup's name."""
+    full = {f"entry-{number:04}": put(world, number) for number in range(80)}
+    name = made(world).name
+    for key in list(full)[1:]:
+        world.admin.maintenance.DeleteMetadata(pb.DeleteMetadataRequest(key=key))
+    list(world.admin.maintenance.RunMaintenance(pb.RunMaintenanceRequest(force_vacuum=True)))
+    return full, {"entry-0000": full["entry-0000"]}, name
+
+
+def restore(world: World, name: str) -> None:
+    world.admin.maintenance.RestoreBackup(pb.RestoreBackupRequest(name=name))

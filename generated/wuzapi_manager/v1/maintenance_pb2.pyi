@@ -29,7 +29,7 @@ class _BackupOrigin:
 class _BackupOriginEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BackupOrigin.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     BACKUP_ORIGIN_UNSPECIFIED: _BackupOrigin.ValueType  # 0
-    """Not known."""
+    """Not known: the description beside the file is lost, or cannot be read. VerifyBackup makes a new one."""
     BACKUP_ORIGIN_ASKED: _BackupOrigin.ValueType  # 1
     """Somebody asked for it."""
     BACKUP_ORIGIN_SCHEDULE: _BackupOrigin.ValueType  # 2
@@ -43,7 +43,7 @@ class BackupOrigin(_BackupOrigin, metaclass=_BackupOriginEnumTypeWrapper):
     """Why a backup was made."""
 
 BACKUP_ORIGIN_UNSPECIFIED: BackupOrigin.ValueType  # 0
-"""Not known."""
+"""Not known: the description beside the file is lost, or cannot be read. VerifyBackup makes a new one."""
 BACKUP_ORIGIN_ASKED: BackupOrigin.ValueType  # 1
 """Somebody asked for it."""
 BACKUP_ORIGIN_SCHEDULE: BackupOrigin.ValueType  # 2
@@ -1748,7 +1748,7 @@ class RestoreBackupResponse(_message.Message):
 
     @_builtins.property
     def replaced(self) -> Global___Backup:
-        """The backup of what it replaced."""
+        """The backup of what it replaced; not verified where that was damaged."""
 
     def __init__(
         self,

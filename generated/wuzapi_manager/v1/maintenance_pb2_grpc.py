@@ -261,6 +261,7 @@ class MaintenanceServiceServicer:
         """Lists the backups, newest first. What was begun and never completed is not among them.
 
         - INVALID_ARGUMENT, VALIDATION_ERROR: page_size or page_token.
+        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: the folder of backups cannot be read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -273,7 +274,8 @@ class MaintenanceServiceServicer:
         - NOT_FOUND: no such backup.
         - ABORTED, CONFLICT: other work of this kind is under way.
         - DATA_LOSS, FILE_SYSTEM_ERROR: the backup is damaged, and how. It no longer counts as verified.
-        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: its key is not here.
+        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: its key is not here, or its schema is newer than this program's, so that it
+        no longer counts as verified; or the folder of backups cannot be used.
         - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left for the scratch file.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -286,7 +288,7 @@ class MaintenanceServiceServicer:
         - INVALID_ARGUMENT, MISSING_REQUIRED_FIELD: name.
         - NOT_FOUND: no such backup.
         - ABORTED, CONFLICT: other work of this kind is under way.
-        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: it is the only verified backup.
+        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: it is the only verified backup, or the folder of backups cannot be used.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -311,7 +313,7 @@ class MaintenanceServiceServicer:
         are not those of sha256.
         - ABORTED, CONFLICT: other work of this kind is under way, or the same file is being sent by another stream.
         - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: offset lies behind what was received, which is in the metadata as
-        `offset`; or the key of the file is not here.
+        `offset`; or the key of the file is not here, or its schema is newer than this program's.
         - DATA_LOSS, FILE_SYSTEM_ERROR: the file is no backup that can be restored, and why.
         - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left.
         """
@@ -322,15 +324,18 @@ class MaintenanceServiceServicer:
     def RestoreBackup(self, request, context):
         """Puts a backup in place of the database. First it is verified, brought to the newest schema, and its keys are looked
         for; a backup of what it replaces is made, which can be restored in turn. Then readiness is NOT_SERVING until the
-        content was exchanged in one transaction and checked. Where anything fails, the old content is there as before.
+        content was exchanged in one transaction and checked. Where anything fails, the old content is there as before; the
+        next restore works. A database that is damaged can be restored over.
         Etags, page tokens and cached answers from before are not valid afterwards.
 
         - INVALID_ARGUMENT, MISSING_REQUIRED_FIELD: name.
         - NOT_FOUND: no such backup.
         - ABORTED, CONFLICT: other work of this kind is under way.
-        - DATA_LOSS, FILE_SYSTEM_ERROR: the backup is damaged, and how.
-        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR or DATABASE_ERROR: a key is not here.
-        - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left.
+        - DATA_LOSS, FILE_SYSTEM_ERROR: the backup is damaged, and how. It no longer counts as verified.
+        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR or DATABASE_ERROR: a key is not here, the backup's schema is newer than this
+        program's, or the folder of backups cannot be used.
+        - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR or DATABASE_ERROR: there is no room left for the scratch files, or for the
+        database.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

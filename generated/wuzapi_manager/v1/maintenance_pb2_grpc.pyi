@@ -107,6 +107,7 @@ class MaintenanceServiceStub:
     """Lists the backups, newest first. What was begun and never completed is not among them.
 
     - INVALID_ARGUMENT, VALIDATION_ERROR: page_size or page_token.
+    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: the folder of backups cannot be read.
     """
     VerifyBackup: _grpc.UnaryUnaryMultiCallable[_maintenance_pb2.VerifyBackupRequest, _maintenance_pb2.VerifyBackupResponse]
     """Restores a backup to a scratch file and compares all that is known of it.
@@ -115,7 +116,8 @@ class MaintenanceServiceStub:
     - NOT_FOUND: no such backup.
     - ABORTED, CONFLICT: other work of this kind is under way.
     - DATA_LOSS, FILE_SYSTEM_ERROR: the backup is damaged, and how. It no longer counts as verified.
-    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: its key is not here.
+    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: its key is not here, or its schema is newer than this program's, so that it
+      no longer counts as verified; or the folder of backups cannot be used.
     - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left for the scratch file.
     """
     DeleteBackup: _grpc.UnaryUnaryMultiCallable[_maintenance_pb2.DeleteBackupRequest, _maintenance_pb2.DeleteBackupResponse]
@@ -124,7 +126,7 @@ class MaintenanceServiceStub:
     - INVALID_ARGUMENT, MISSING_REQUIRED_FIELD: name.
     - NOT_FOUND: no such backup.
     - ABORTED, CONFLICT: other work of this kind is under way.
-    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: it is the only verified backup.
+    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: it is the only verified backup, or the folder of backups cannot be used.
     """
     DownloadBackup: _grpc.UnaryStreamMultiCallable[_maintenance_pb2.DownloadBackupRequest, _maintenance_pb2.DownloadBackupResponse]
     """Sends a backup's file as it lies there: a header, chunks of at most 64 KiB, and the SHA-256 of the chunks at last.
@@ -141,22 +143,25 @@ class MaintenanceServiceStub:
       are not those of sha256.
     - ABORTED, CONFLICT: other work of this kind is under way, or the same file is being sent by another stream.
     - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: offset lies behind what was received, which is in the metadata as
-      `offset`; or the key of the file is not here.
+      `offset`; or the key of the file is not here, or its schema is newer than this program's.
     - DATA_LOSS, FILE_SYSTEM_ERROR: the file is no backup that can be restored, and why.
     - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left.
     """
     RestoreBackup: _grpc.UnaryUnaryMultiCallable[_maintenance_pb2.RestoreBackupRequest, _maintenance_pb2.RestoreBackupResponse]
     """Puts a backup in place of the database. First it is verified, brought to the newest schema, and its keys are looked
     for; a backup of what it replaces is made, which can be restored in turn. Then readiness is NOT_SERVING until the
-    content was exchanged in one transaction and checked. Where anything fails, the old content is there as before.
+    content was exchanged in one transaction and checked. Where anything fails, the old content is there as before; the
+    next restore works. A database that is damaged can be restored over.
     Etags, page tokens and cached answers from before are not valid afterwards.
 
     - INVALID_ARGUMENT, MISSING_REQUIRED_FIELD: name.
     - NOT_FOUND: no such backup.
     - ABORTED, CONFLICT: other work of this kind is under way.
-    - DATA_LOSS, FILE_SYSTEM_ERROR: the backup is damaged, and how.
-    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR or DATABASE_ERROR: a key is not here.
-    - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left.
+    - DATA_LOSS, FILE_SYSTEM_ERROR: the backup is damaged, and how. It no longer counts as verified.
+    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR or DATABASE_ERROR: a key is not here, the backup's schema is newer than this
+      program's, or the folder of backups cannot be used.
+    - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR or DATABASE_ERROR: there is no room left for the scratch files, or for the
+      database.
     """
 
 @_typing.type_check_only
@@ -238,6 +243,7 @@ class MaintenanceServiceAsyncStub(MaintenanceServiceStub):
     """Lists the backups, newest first. What was begun and never completed is not among them.
 
     - INVALID_ARGUMENT, VALIDATION_ERROR: page_size or page_token.
+    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: the folder of backups cannot be read.
     """
     VerifyBackup: _aio.UnaryUnaryMultiCallable[_maintenance_pb2.VerifyBackupRequest, _maintenance_pb2.VerifyBackupResponse]  # type: ignore[assignment]
     """Restores a backup to a scratch file and compares all that is known of it.
@@ -246,7 +252,8 @@ class MaintenanceServiceAsyncStub(MaintenanceServiceStub):
     - NOT_FOUND: no such backup.
     - ABORTED, CONFLICT: other work of this kind is under way.
     - DATA_LOSS, FILE_SYSTEM_ERROR: the backup is damaged, and how. It no longer counts as verified.
-    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: its key is not here.
+    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: its key is not here, or its schema is newer than this program's, so that it
+      no longer counts as verified; or the folder of backups cannot be used.
     - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left for the scratch file.
     """
     DeleteBackup: _aio.UnaryUnaryMultiCallable[_maintenance_pb2.DeleteBackupRequest, _maintenance_pb2.DeleteBackupResponse]  # type: ignore[assignment]
@@ -255,7 +262,7 @@ class MaintenanceServiceAsyncStub(MaintenanceServiceStub):
     - INVALID_ARGUMENT, MISSING_REQUIRED_FIELD: name.
     - NOT_FOUND: no such backup.
     - ABORTED, CONFLICT: other work of this kind is under way.
-    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: it is the only verified backup.
+    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: it is the only verified backup, or the folder of backups cannot be used.
     """
     DownloadBackup: _aio.UnaryStreamMultiCallable[_maintenance_pb2.DownloadBackupRequest, _maintenance_pb2.DownloadBackupResponse]  # type: ignore[assignment]
     """Sends a backup's file as it lies there: a header, chunks of at most 64 KiB, and the SHA-256 of the chunks at last.
@@ -272,22 +279,25 @@ class MaintenanceServiceAsyncStub(MaintenanceServiceStub):
       are not those of sha256.
     - ABORTED, CONFLICT: other work of this kind is under way, or the same file is being sent by another stream.
     - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: offset lies behind what was received, which is in the metadata as
-      `offset`; or the key of the file is not here.
+      `offset`; or the key of the file is not here, or its schema is newer than this program's.
     - DATA_LOSS, FILE_SYSTEM_ERROR: the file is no backup that can be restored, and why.
     - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left.
     """
     RestoreBackup: _aio.UnaryUnaryMultiCallable[_maintenance_pb2.RestoreBackupRequest, _maintenance_pb2.RestoreBackupResponse]  # type: ignore[assignment]
     """Puts a backup in place of the database. First it is verified, brought to the newest schema, and its keys are looked
     for; a backup of what it replaces is made, which can be restored in turn. Then readiness is NOT_SERVING until the
-    content was exchanged in one transaction and checked. Where anything fails, the old content is there as before.
+    content was exchanged in one transaction and checked. Where anything fails, the old content is there as before; the
+    next restore works. A database that is damaged can be restored over.
     Etags, page tokens and cached answers from before are not valid afterwards.
 
     - INVALID_ARGUMENT, MISSING_REQUIRED_FIELD: name.
     - NOT_FOUND: no such backup.
     - ABORTED, CONFLICT: other work of this kind is under way.
-    - DATA_LOSS, FILE_SYSTEM_ERROR: the backup is damaged, and how.
-    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR or DATABASE_ERROR: a key is not here.
-    - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left.
+    - DATA_LOSS, FILE_SYSTEM_ERROR: the backup is damaged, and how. It no longer counts as verified.
+    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR or DATABASE_ERROR: a key is not here, the backup's schema is newer than this
+      program's, or the folder of backups cannot be used.
+    - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR or DATABASE_ERROR: there is no room left for the scratch files, or for the
+      database.
     """
 
 class MaintenanceServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -444,6 +454,7 @@ class MaintenanceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the backups, newest first. What was begun and never completed is not among them.
 
         - INVALID_ARGUMENT, VALIDATION_ERROR: page_size or page_token.
+        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: the folder of backups cannot be read.
         """
 
     @_abc_1.abstractmethod
@@ -458,7 +469,8 @@ class MaintenanceServiceServicer(metaclass=_abc_1.ABCMeta):
         - NOT_FOUND: no such backup.
         - ABORTED, CONFLICT: other work of this kind is under way.
         - DATA_LOSS, FILE_SYSTEM_ERROR: the backup is damaged, and how. It no longer counts as verified.
-        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: its key is not here.
+        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: its key is not here, or its schema is newer than this program's, so that it
+          no longer counts as verified; or the folder of backups cannot be used.
         - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left for the scratch file.
         """
 
@@ -473,7 +485,7 @@ class MaintenanceServiceServicer(metaclass=_abc_1.ABCMeta):
         - INVALID_ARGUMENT, MISSING_REQUIRED_FIELD: name.
         - NOT_FOUND: no such backup.
         - ABORTED, CONFLICT: other work of this kind is under way.
-        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: it is the only verified backup.
+        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: it is the only verified backup, or the folder of backups cannot be used.
         """
 
     @_abc_1.abstractmethod
@@ -502,7 +514,7 @@ class MaintenanceServiceServicer(metaclass=_abc_1.ABCMeta):
           are not those of sha256.
         - ABORTED, CONFLICT: other work of this kind is under way, or the same file is being sent by another stream.
         - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: offset lies behind what was received, which is in the metadata as
-          `offset`; or the key of the file is not here.
+          `offset`; or the key of the file is not here, or its schema is newer than this program's.
         - DATA_LOSS, FILE_SYSTEM_ERROR: the file is no backup that can be restored, and why.
         - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left.
         """
@@ -515,15 +527,18 @@ class MaintenanceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_maintenance_pb2.RestoreBackupResponse, _abc.Awaitable[_maintenance_pb2.RestoreBackupResponse]]:
         """Puts a backup in place of the database. First it is verified, brought to the newest schema, and its keys are looked
         for; a backup of what it replaces is made, which can be restored in turn. Then readiness is NOT_SERVING until the
-        content was exchanged in one transaction and checked. Where anything fails, the old content is there as before.
+        content was exchanged in one transaction and checked. Where anything fails, the old content is there as before; the
+        next restore works. A database that is damaged can be restored over.
         Etags, page tokens and cached answers from before are not valid afterwards.
 
         - INVALID_ARGUMENT, MISSING_REQUIRED_FIELD: name.
         - NOT_FOUND: no such backup.
         - ABORTED, CONFLICT: other work of this kind is under way.
-        - DATA_LOSS, FILE_SYSTEM_ERROR: the backup is damaged, and how.
-        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR or DATABASE_ERROR: a key is not here.
-        - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR: there is no room left.
+        - DATA_LOSS, FILE_SYSTEM_ERROR: the backup is damaged, and how. It no longer counts as verified.
+        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR or DATABASE_ERROR: a key is not here, the backup's schema is newer than this
+          program's, or the folder of backups cannot be used.
+        - RESOURCE_EXHAUSTED, FILE_SYSTEM_ERROR or DATABASE_ERROR: there is no room left for the scratch files, or for the
+          database.
         """
 
 def add_MaintenanceServiceServicer_to_server(servicer: MaintenanceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

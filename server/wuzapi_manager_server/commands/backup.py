@@ -8,10 +8,19 @@ from wuzapi_manager_server import observe
 from wuzapi_manager_server.domain.backup import Backup
 from wuzapi_manager_server.rpc.probe import probe
 from wuzapi_manager_server.rpc.server import CannotStart
+from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.services.backups import Backups
 from wuzapi_manager_server.services.readiness import Readiness
 from wuzapi_manager_server.settings import Settings
-from wuzapi_manager_server.wiring import backup_folder, open_backups, open_database, open_secrets
+from wuzapi_manager_server.storage.set_aside import is_unusable, put_in_place
+from wuzapi_manager_server.wiring import (
+    backup_folder,
+    backup_maker,
+    open_backup_keys,
+    open_backups,
+    open_database,
+    open_secrets,
+)
 
 Run = Callable[[Settings, argparse.Namespace], int]
 
@@ -48,11 +57,14 @@ def _list(settings: Settings, _chosen: argparse.Namespace) -> int:
 
 
 def _verify(settings: Settings, chosen: argparse.Namespace) -> int:
-    async def work(backups: Backups) -> int:
-        print(_line(await backups.verify(chosen.name)))
-        return 0
-
-    return asyncio.run(_with_backups(settings, work))
+    observe.configure("error", settings.log_format, settings.secrets)
+    folder = backup_folder(settings)
+    maker = backup_maker(settings, open_backup_keys(settings))  # the database itself may be damaged
+    backup = folder.get(chosen.name)
+    with folder.alone(f"the verification of {backup.name}"):
+        folder.sweep()
+        print(_line(maker.verify(backup, lambda: None)))
+    return 0
 
 
 def _restore(settings: Settings, chosen: argparse.Namespace) -> int:
@@ -62,9 +74,20 @@ def _restore(settings: Settings, chosen: argparse.Namespace) -> int:
         print(f"{done.replaced.name} keeps what was there before")
         return 0
 
+    async def fill(backups: Backups) -> int:
+        return await backups.fill(chosen.name)
+
     if probe(settings)[0]:
         raise CannotStart("The server is running: stop it first, or call RestoreBackup")
-    return asyncio.run(_with_backups(settings, work))
+    database = settings.sqlite_db_path.absolute()
+    if not is_unusable(database):
+        return asyncio.run(_with_backups(settings, work))
+    with put_in_place(database) as (fresh, kept):
+        asyncio.run(
+            _with_backups(settings.model_copy(update={"sqlite_db_path": fresh}), fill, open_backup_keys(settings))
+        )
+    print(f"{chosen.name} is in place; {kept.name} beside it keeps what was there before and could not be used")
+    return 0
 
 
 def _delete(settings: Settings, chosen: argparse.Namespace) -> int:
@@ -83,12 +106,14 @@ def _line(backup: Backup) -> str:
     return f"{backup.name}  {made} UTC  {backup.size} bytes  {state}  {key}  {backup.origin.value.lower()}"
 
 
-async def _with_backups(settings: Settings, work: Callable[[Backups], Awaitable[int]]) -> int:
+async def _with_backups(
+    settings: Settings, work: Callable[[Backups], Awaitable[int]], box: SecretBox | None = None
+) -> int:
     observe.configure("error", settings.log_format, settings.secrets)  # what is done is printed
     database = open_database(settings)
     try:
         readiness = Readiness(database.writable)
-        backups = open_backups(settings, database, open_secrets(settings, database), readiness)
+        backups = open_backups(settings, database, box or open_secrets(settings, database), readiness)
         try:
             return await work(backups)
         finally:

@@ -13,6 +13,7 @@ _TIER = re.compile(r"(\d{1,4}) (daily|weekly|monthly)")
 class Origin(Enum):
     """Why a backup was made. Names are those of the protos without prefix."""
 
+    UNSPECIFIED = "UNSPECIFIED"
     ASKED = "ASKED"
     SCHEDULE = "SCHEDULE"
     BEFORE_RESTORE = "BEFORE_RESTORE"
@@ -26,6 +27,8 @@ class Backup:
     `size` and `sha256` are those of the file as it lies there. `key_id` names the key that it is encrypted with, empty
     where it is not. `rows` counts the rows of every table. `verify_time` is when it was last restored to a scratch file
     and found whole; None where it never was, or last was not.
+
+    Where its description is lost `sha256` is empty, `rows` too, and `origin` is UNSPECIFIED.
     """
 
     name: str
@@ -42,6 +45,11 @@ class Backup:
     def encrypted(self) -> bool:
         """Whether it is encrypted."""
         return bool(self.key_id)
+
+    @property
+    def described(self) -> bool:
+        """Whether it is known what was written."""
+        return bool(self.sha256)
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from prometheus_client import Counter
 
 from wuzapi_manager_server.domain.backup import Backup, Origin, Retention, newest_verified
 from wuzapi_manager_server.errors import Code, Conflict, DatabaseError, FileSystemError, ServiceError, Text
-from wuzapi_manager_server.observe import logger
+from wuzapi_manager_server.observe import failure, logger
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.services.readiness import Readiness
 from wuzapi_manager_server.storage.backups import BackupMaker, damaged
@@ -112,9 +112,21 @@ class Backups:
         return await self.alone("the verification of an upload", lambda: self._in_thread(self._maker.take_in, file))
 
     async def restore(self, name: str) -> Restored:
-        """Puts a backup in place of the database, of which a backup is kept; both are verified before."""
+        """Puts a backup, verified, in place of the database, of which a backup is kept."""
         backup = self.folder.get(name)
         return await self.alone(f"the restore of {name}", partial(self._restore, backup))
+
+    async def fill(self, name: str) -> int:
+        """Puts a backup in place of a database that holds nothing yet, and gives the version of its schema."""
+        backup = self.folder.get(name)
+
+        async def work() -> int:
+            async with self._on_disk(backup, self._watch) as plain:
+                schema = await self._fit(plain)
+                await self._database.replace_content(plain)
+                return schema
+
+        return await self.alone(f"the restore of {name}", work)
 
     async def latest_verified(self) -> Backup | None:
         """The newest backup that is verified."""
@@ -154,20 +166,37 @@ class Backups:
         return verified
 
     async def _restore(self, backup: Backup) -> Restored:
-        context = self._maker.restored(backup, self._watch)
-        plain = await self._on_pool(context.__enter__)
-        try:
+        async with self._on_disk(backup, self._watch) as plain:
             schema = await self._fit(plain)
-            replaced = await self._create(Origin.BEFORE_RESTORE)
+            replaced = await self._keep_present()
             async with self._readiness.out_of_work():
                 await self._database.replace_content(plain)
                 if not await asyncio.to_thread(is_sound, self._database.path):
-                    await self._bring_back(replaced)
+                    async with self._on_disk(replaced, lambda: None) as old:
+                        await self._database.replace_content(old)
                     raise damaged(backup.name, "what came of it did not pass its check; the old database is back")
-        finally:
-            await asyncio.to_thread(context.__exit__, None, None, None)
         logger().warning("restored", backup=backup.name, replaced=replaced.name, schema=schema)
         return Restored(backup, replaced, schema)
+
+    @asynccontextmanager
+    async def _on_disk(self, backup: Backup, watch: Callable[[], None]) -> AsyncIterator[Path]:
+        context = self._maker.restored(backup, watch)
+        plain, _ = await self._on_pool(context.__enter__)
+        try:
+            yield plain
+        finally:
+            await asyncio.to_thread(context.__exit__, None, None, None)
+
+    async def _keep_present(self) -> Backup:
+        """A backup of what a restore replaces. That is not verified where damage is why there is a restore."""
+        made = await self._in_thread(self._maker.make, Origin.BEFORE_RESTORE)
+        try:
+            return await self._in_thread(self._maker.verify, made)
+        except FileSystemError as error:
+            if error.code is not Code.DATA_LOSS:
+                raise
+            logger().error("what is replaced is damaged", backup=made.name, **failure(error))
+            return made
 
     async def _fit(self, plain: Path) -> int:
         """Brings a database to the newest schema, and gives that. ServiceError where its secrets' keys are missing."""
@@ -177,10 +206,6 @@ class Backups:
             return opened.schema_version
         finally:
             await opened.close()
-
-    async def _bring_back(self, replaced: Backup) -> None:
-        with self._maker.restored(replaced, lambda: None) as old:
-            await self._database.replace_content(old)
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
         return await self._on_pool(partial(work, *arguments, self._watch))

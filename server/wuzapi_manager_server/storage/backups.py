@@ -1,14 +1,15 @@
 """Makes backups of a database that is being written to, and proves that they restore."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import apsw
 
 from wuzapi_manager_server.domain.backup import Backup, Origin
-from wuzapi_manager_server.errors import Code, FileSystemError, Text
+from wuzapi_manager_server.errors import Code, DatabaseError, FileSystemError, Text
 from wuzapi_manager_server.secret_box import SecretBox, Undecryptable
 from wuzapi_manager_server.storage import faults
 from wuzapi_manager_server.storage.backups_folder import BackupFolder, no_room, translated
@@ -32,84 +33,103 @@ class BackupMaker:
         self._encrypt = encrypt
 
     def make(self, origin: Origin, watch: Watch) -> Backup:
-        """A backup of the database as it is now, on the disk and listed, not verified yet."""
+        """A backup of the database as it is now, on the disk and listed, not verified yet.
+
+        DatabaseError DATA_LOSS where the database is so damaged that its rows cannot be counted; one that is to keep
+        what a restore replaces is made even so.
+        """
         with self._scratch() as plain, self._scratch() as made, translated():
             copy_database(self._database, plain)
             watch()
-            return self._publish(plain, made, origin, watch)
+            try:
+                schema, rows = _described(plain)
+            except DatabaseError as error:
+                if origin is not Origin.BEFORE_RESTORE or error.code is not Code.DATA_LOSS:
+                    raise
+                schema, rows = 0, {}
+            return self._publish(plain, made, replace(_ANY, origin=origin, schema_version=schema, rows=rows), watch)
 
     def take_in(self, file: Path, watch: Watch) -> Backup:
         """Lists a file that was brought here, after it was opened and found whole; it is verified then."""
         key_id = key_of(file)
-        digest = Digest(file.stat().st_size, _NOT_KNOWN)
         now = self._clock()
         name = self._folder.new_name(now, encrypted=bool(key_id))
-        backup = Backup(name, digest.size, digest.sha256, 0, now, Origin.UPLOADED, key_id)
-        with self._restored(file, backup, watch) as (plain, found), translated():
-            schema, rows = _described(plain)
-            backup = replace(backup, sha256=found.sha256, schema_version=schema, rows=rows, verify_time=self._clock())
+        backup = replace(_ANY, name=name, create_time=now, origin=Origin.UPLOADED, key_id=key_id)
+        with self._restored(file, backup, watch) as (_, found), translated():
+            backup = replace(found, verify_time=self._clock())
             self._folder.publish(file, backup)
             return backup
 
     def verify(self, backup: Backup, watch: Watch) -> Backup:
         """Restores a backup to a scratch file and compares all that is known of it; it is verified then.
 
-        FileSystemError DATA_LOSS names what is not as it was, FAILED_PRECONDITION tells which key is missing; it counts
-        as not verified then.
+        FileSystemError DATA_LOSS names what is not as it was, FAILED_PRECONDITION tells which key or which version is
+        missing; it counts as not verified then. RESOURCE_EXHAUSTED says nothing of the backup.
         """
-        try:
-            with self.restored(backup, watch):
-                done = replace(backup, verify_time=self._clock())
-        except FileSystemError:
-            self._folder.describe(replace(backup, verify_time=None))
-            raise
+        with self.restored(backup, watch) as (_, found):
+            done = replace(found, verify_time=self._clock())
         self._folder.describe(done)
         return done
 
     @contextmanager
-    def restored(self, backup: Backup, watch: Watch) -> Iterator[Path]:
-        """The database of a backup as a scratch file, after it was checked in full; it is gone afterwards."""
-        file = self._folder.file(backup)
-        with self._restored(file, backup, watch) as (plain, digest):
-            if digest != Digest(backup.size, backup.sha256):
-                raise damaged(backup.name, "its checksum is another")
-            schema, rows = _described(plain)
-            if schema != backup.schema_version or rows != dict(backup.rows):
-                raise damaged(backup.name, "it holds other rows than when it was made")
-            yield plain
+    def restored(self, backup: Backup, watch: Watch) -> Iterator[tuple[Path, Backup]]:
+        """The database of a backup as a scratch file, after it was checked in full; it is gone afterwards.
+
+        Beside it the backup with what was found of it, where its description was lost. Errors as those of `verify`.
+        """
+        with self._restored(self._folder.file(backup), backup, watch, self._no_longer_verified) as found:
+            yield found
+
+    def _no_longer_verified(self, backup: Backup) -> None:
+        if backup.described and backup.verify_time is not None:
+            with suppress(FileSystemError):  # what is wrong with the backup is told, and found again
+                self._folder.describe(replace(backup, verify_time=None))
 
     @contextmanager
-    def _restored(self, file: Path, backup: Backup, watch: Watch) -> Iterator[tuple[Path, Digest]]:
+    def _restored(
+        self, file: Path, backup: Backup, watch: Watch, failed: Callable[[Backup], None] = lambda _: None
+    ) -> Iterator[tuple[Path, Backup]]:
         with self._scratch() as plain, translated():
+            try:
+                found = self._checked(file, plain, backup, watch)
+            except FileSystemError as error:
+                if error.code is not Code.RESOURCE_EXHAUSTED:
+                    failed(backup)
+                raise
+            yield plain, found
+
+    def _checked(self, file: Path, plain: Path, backup: Backup, watch: Watch) -> Backup:
+        """Restores a file to `plain`, and gives what was found, which is what was known."""
+        with translated():
+            if backup.key_id != key_of(file):
+                raise damaged(backup.name, "its header is not as it was written")
             try:
                 digest = unseal(file, plain, self._box, watch) if backup.encrypted else copy(file, plain, watch)
             except Damaged as error:
                 raise damaged(backup.name, f"{error} is not as it was written") from error
             except Undecryptable as error:
                 raise _no_key(backup.key_id) from error
-            if digest.sha256 != backup.sha256 and backup.sha256 is not _NOT_KNOWN:
-                raise damaged(backup.name, "its checksum is another")
-            problem = _unfit(plain)
-            if problem:
-                raise damaged(backup.name, problem)
-            problems = problems_of(plain, full=True)
-            if problems:
-                raise damaged(backup.name, problems[0])
-            yield plain, digest
-
-    def _publish(self, plain: Path, made: Path, origin: Origin, watch: Watch) -> Backup:
+        if backup.described and digest != Digest(backup.size, backup.sha256):
+            raise damaged(backup.name, "its checksum is another")
+        _refuse_unfit(plain, backup.name)
+        problems = problems_of(plain, full=True)
+        if problems:
+            raise damaged(backup.name, problems[0])
         schema, rows = _described(plain)
+        if backup.described and (schema != backup.schema_version or rows != dict(backup.rows)):
+            raise damaged(backup.name, "it holds other rows than when it was made")
+        return replace(backup, size=digest.size, sha256=digest.sha256, schema_version=schema, rows=rows)
+
+    def _publish(self, plain: Path, made: Path, known: Backup, watch: Watch) -> Backup:
         digest = seal(plain, made, self._box, watch) if self._encrypt else copy(plain, made, watch)
         now = self._clock()
-        backup = Backup(
+        backup = replace(
+            known,
             name=self._folder.new_name(now, encrypted=self._encrypt),
             size=digest.size,
             sha256=digest.sha256,
-            schema_version=schema,
             create_time=now,
-            origin=origin,
             key_id=self._box.key_ids[0] if self._encrypt else "",
-            rows=rows,
         )
         self._folder.publish(made, backup)
         return backup
@@ -125,7 +145,7 @@ class BackupMaker:
                     path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-_NOT_KNOWN = ""
+_ANY = Backup("", 0, "", 0, datetime.min.replace(tzinfo=UTC), Origin.UNSPECIFIED)
 
 
 def copy_database(source: Path, target: Path) -> None:
@@ -176,8 +196,8 @@ def _no_key(key_id: str) -> FileSystemError:
     )
 
 
-def _unfit(plain: Path) -> str:
-    """Why a file is no database that this program can use; empty where it is one."""
+def _refuse_unfit(plain: Path, name: str) -> None:
+    """FileSystemError where what came of a backup is no database that this program can use."""
     try:
         connection = apsw.Connection(str(plain), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
@@ -185,13 +205,23 @@ def _unfit(plain: Path) -> str:
             version = version_of(connection)
         finally:
             connection.close()
-    except apsw.Error:
-        return "it is no database"
+    except apsw.Error as error:
+        raise damaged(name, "it is no database") from error
     if application != APPLICATION_ID:
-        return "it is no database of this service"
+        raise damaged(name, "it is no database of this service")
     if version > len(STEPS):
-        return f"it has schema version {version}, this program knows versions up to {len(STEPS)}"
-    return ""
+        raise FileSystemError(
+            Code.FAILED_PRECONDITION,
+            Text(
+                f"The backup {name} has schema version {version}; this program knows versions up to {len(STEPS)}",
+                f"O backup {name} tem o esquema versão {version}; este programa conhece até a versão {len(STEPS)}",
+            ),
+            suggestion=Text(
+                "Run the newer program, or use a backup made before the update",
+                "Execute o programa mais novo ou use um backup anterior à atualização",
+            ),
+            metadata={"name": name},
+        )
 
 
 def _described(plain: Path) -> tuple[int, dict[str, int]]:

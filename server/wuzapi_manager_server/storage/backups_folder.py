@@ -11,11 +11,10 @@ from datetime import UTC, datetime
 from errno import EACCES, EDQUOT, EFBIG, ENOSPC, EPERM, EROFS
 from pathlib import Path
 
-import orjson
-
-from wuzapi_manager_server.domain.backup import NAME, Backup, Origin
+from wuzapi_manager_server.domain.backup import NAME, Backup
 from wuzapi_manager_server.errors import Code, Conflict, FileSystemError, NotFound, Text
-from wuzapi_manager_server.storage.models import moment_of, moment_text
+from wuzapi_manager_server.storage.backups_described import dumped, loaded, undescribed
+from wuzapi_manager_server.storage.backups_sealed import key_of
 
 _SCRATCH = ".scratch-"
 _UPLOAD = ".upload-"
@@ -46,8 +45,9 @@ class BackupFolder:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise _held(os.pread(descriptor, 200, 0).decode("utf-8", "replace")) from None
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, what.encode(), 0)
+            with suppress(OSError):  # on a full disk there is no room for a note, and room must be made by deleting
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, what.encode(), 0)
             yield
         finally:
             os.close(descriptor)
@@ -61,16 +61,15 @@ class BackupFolder:
         return self.path / f"{_UPLOAD}{sha256}"
 
     def sweep(self) -> None:
-        """Removes what killed work left, and uploads that nobody went on with. Only while the folder is held."""
+        """Removes what killed work left, and uploads that nobody went on with. Only while the folder is held.
+
+        What has the name of a backup is never removed here: somebody may have brought it.
+        """
         with suppress(OSError):
             old = time.time() - _UPLOADS_KEPT
-            for file in self.path.glob(f"{_UPLOAD}*"):
-                if file.stat().st_mtime < old:
-                    file.unlink(missing_ok=True)
-            described = {path.name.removesuffix(".json") for path in self.path.glob("*.json")}
             for file in self.path.iterdir():
-                left = NAME.fullmatch(file.name) and file.name not in described
-                if left or file.name.startswith(_SCRATCH):
+                upload = file.name.startswith(_UPLOAD) and file.stat().st_mtime < old
+                if upload or file.name.startswith(_SCRATCH):
                     file.unlink(missing_ok=True)
 
     @staticmethod
@@ -97,7 +96,7 @@ class BackupFolder:
             try:
                 descriptor = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
                 with os.fdopen(descriptor, "wb") as opened:
-                    opened.write(_dumped(backup))
+                    opened.write(dumped(backup))
                     opened.flush()
                     os.fsync(opened.fileno())
                 beside.rename(self.path / f"{backup.name}.json")
@@ -106,11 +105,15 @@ class BackupFolder:
             self._sync()
 
     def all(self) -> list[Backup]:
-        """Every backup, newest first."""
-        try:
-            names = [path.name.removesuffix(".json") for path in self.path.glob("*.json")]
-        except OSError:
-            names = []
+        """Every backup, newest first. One whose description is lost is among them, not verified.
+
+        FileSystemError where the folder cannot be read.
+        """
+        with translated():
+            try:
+                names = [path.name for path in self.path.iterdir()]
+            except FileNotFoundError:  # none was made yet
+                names = []
         found = (self._read(name) for name in names)
         return sorted((each for each in found if each), key=lambda each: each.name, reverse=True)
 
@@ -125,20 +128,23 @@ class BackupFolder:
         return found
 
     def remove(self, backup: Backup) -> None:
-        """Removes a backup: first it is no longer listed."""
+        """Removes a backup: without its file it is not listed."""
         with translated():
-            (self.path / f"{backup.name}.json").unlink(missing_ok=True)
-            self._sync()
             (self.path / backup.name).unlink(missing_ok=True)
+            self._sync()
+            (self.path / f"{backup.name}.json").unlink(missing_ok=True)
 
     def _read(self, name: str) -> Backup | None:
         if not NAME.fullmatch(name):
             return None
+        file = self.path / name
         try:
-            text = (self.path / f"{name}.json").read_bytes()
-            size = (self.path / name).stat().st_size
-            return replace(_loaded(name, text), size=size)
-        except (OSError, ValueError, KeyError, TypeError):
+            size = file.stat().st_size
+            try:
+                return replace(loaded(name, file.with_name(f"{name}.json").read_bytes()), size=size)
+            except (OSError, ValueError, KeyError, TypeError):
+                return undescribed(name, size, key_of(file))
+        except (OSError, ValueError):
             return None
 
     def _sync(self) -> None:
@@ -192,33 +198,4 @@ def _held(what: str) -> Conflict:
         Text(f"This is under way already: {said}", f"Já está em andamento: {said}"),
         suggestion=Text("Wait until it has ended", "Aguarde até que termine"),
         metadata={"running": said},
-    )
-
-
-def _dumped(backup: Backup) -> bytes:
-    told = {
-        "size": backup.size,
-        "sha256": backup.sha256,
-        "schema_version": backup.schema_version,
-        "create_time": moment_text(backup.create_time),
-        "origin": backup.origin.value,
-        "key_id": backup.key_id,
-        "rows": dict(backup.rows),
-        "verify_time": moment_text(backup.verify_time) if backup.verify_time else None,
-    }
-    return orjson.dumps(told, option=orjson.OPT_INDENT_2)
-
-
-def _loaded(name: str, text: bytes) -> Backup:
-    told = orjson.loads(text)
-    return Backup(
-        name=name,
-        size=int(told["size"]),
-        sha256=str(told["sha256"]),
-        schema_version=int(told["schema_version"]),
-        create_time=moment_of(told["create_time"]),
-        origin=Origin(told["origin"]),
-        key_id=str(told["key_id"]),
-        rows={str(table): int(count) for table, count in told["rows"].items()},
-        verify_time=moment_of(told["verify_time"]) if told["verify_time"] else None,
     )

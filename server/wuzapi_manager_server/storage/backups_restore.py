@@ -4,6 +4,7 @@ Readers see all of the old or all of the new, also in other processes; a process
 """
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
@@ -18,7 +19,8 @@ def replace_content(live: apsw.Connection, source: Path) -> None:
     """Replaces what `live` holds by what the file `source` holds, which has the same schema. Outside of transactions.
 
     Versions, revisions and ids go on from both, so that what was cached or given to callers as an etag before never
-    passes for what is there now. DatabaseError where it fails: `live` holds what it held then.
+    passes for what is there now. DatabaseError where it fails: `live` holds what it held then, and its log gives the
+    room back that it took.
     """
     try:
         reading = apsw.Connection(str(source), flags=apsw.SQLITE_OPEN_READWRITE)
@@ -28,7 +30,9 @@ def replace_content(live: apsw.Connection, source: Path) -> None:
                 backup.step(-1)
         finally:
             reading.close()
-        live.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            # The content is exchanged, or not, whether or not there is room to move the log into the file now.
+            with suppress(apsw.Error):
+                live.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     except apsw.Error as error:
         raise faults.translated(error) from error
 
@@ -39,7 +43,10 @@ def is_sound(path: Path) -> bool:
 
 
 def _go_on(live: apsw.Connection, source: apsw.Connection) -> None:
-    sequences = dict(_pairs(live, _SEQUENCES))
+    try:
+        sequences = dict(_pairs(live, _SEQUENCES))
+    except apsw.CorruptError:  # what is damaged can be replaced too
+        sequences = {}
     with source:
         # Milliseconds grow faster than any version does: no version of now was a version of before.
         source.execute("UPDATE database_connections SET version = version + ?", (time.time_ns() // 1_000_000,))

@@ -28,9 +28,15 @@ def open_box(database: Database, setting: Sequence[str], data_dir: Path) -> Secr
     DatabaseError where something is encrypted with a key that is not among them: then no new key is ever made.
     """
     used = keys_in_use(database)
-    keys = load_keys(setting, data_dir, may_make=not used)
+    box = box_of(load_keys(setting, data_dir, may_make=not used))
+    check_keys(used, box)
+    return box
+
+
+def box_of(keys: Sequence[str]) -> SecretBox:
+    """The box of these keys. DatabaseError where one is no key."""
     try:
-        box = SecretBox(keys)
+        return SecretBox(keys)
     except ValueError as error:
         raise faults.refused(
             "A key of the secrets at rest is not a Fernet key",
@@ -40,8 +46,6 @@ def open_box(database: Database, setting: Sequence[str], data_dir: Path) -> Secr
                 "Corrija SECRET_KEYS ou o arquivo secret.key junto ao banco de dados",
             ),
         ) from error
-    check_keys(used, box)
-    return box
 
 
 def load_keys(setting: Sequence[str], data_dir: Path, *, may_make: bool) -> list[str]:

@@ -1,0 +1,81 @@
+"""Makes room for a restore where the database that is there cannot be used, without losing it."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import apsw
+
+from wuzapi_manager_server.storage import faults
+from wuzapi_manager_server.storage.integrity import problems_of
+from wuzapi_manager_server.storage.migrations import APPLICATION_ID, STEPS, version_of
+
+_COMPANIONS = ("-wal", "-shm", "-journal")
+
+
+def is_unusable(path: Path) -> bool:
+    """Whether a database is there that this program refuses, because it is damaged or of a newer schema."""
+    if not path.is_file():
+        return False
+    if problems_of(path, full=False):
+        return True
+    try:
+        with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
+            ours = connection.execute("PRAGMA application_id").get == APPLICATION_ID
+            return ours and version_of(connection) > len(STEPS)
+    except apsw.Error as error:
+        raise faults.translated(error) from error
+
+
+@contextmanager
+def put_in_place(path: Path) -> Iterator[tuple[Path, Path]]:
+    """Gives the paths of a new database, and of where the one at `path` will be kept.
+
+    When the context ends the new one is in place, in one step; where it ends by an error all is as it was.
+    DatabaseError where files cannot be moved.
+    """
+    fresh = path.with_name(f".{path.name}.restored")
+    kept = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    _remove(fresh)
+    try:
+        yield fresh, kept
+        try:
+            for suffix in ("", *_COMPANIONS):
+                _keep(_with(path, suffix), _with(kept, suffix))
+            _sync(path.parent)
+            for suffix in _COMPANIONS:
+                _with(path, suffix).unlink(missing_ok=True)
+            fresh.replace(path)
+            _sync(path.parent)
+        except OSError as error:
+            raise faults.of_system(error) from error
+    finally:
+        _remove(fresh)
+
+
+def _keep(file: Path, kept: Path) -> None:
+    if file.is_file():
+        try:
+            os.link(file, kept)
+        except OSError:  # not every file system has links
+            shutil.copy2(file, kept)
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", *_COMPANIONS):
+        _with(path, suffix).unlink(missing_ok=True)
+
+
+def _with(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,128 @@
+"""`wuzapi-manager backup restore` without a server: a failure is one sentence, and a damaged database no obstacle."""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.contract.server import World, world_in
+from tests.e2e.backup_files import Rows, made, plant, rows, scratch
+from tests.e2e.samples import create
+from wuzapi_manager.v1 import maintenance_pb2 as pb
+from wuzapi_manager_server.secret_box import SecretBox
+
+
+class Machine(NamedTuple):
+    """A data folder whose server has stopped, with a good backup; and how its port was, which is nobody's."""
+
+    folder: Path
+    good: str
+    port: str = "1"
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "data" / "wuzapi.db"
+
+    @property
+    def backups(self) -> Path:
+        return self.folder / "data" / "backups"
+
+    def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": "/usr/bin", "GRPC_PORT": self.port, "LOG_FORMAT": "json", **settings}
+        command = [sys.executable, "-m", "wuzapi_manager_server", *arguments]
+        return subprocess.run(
+            command, env=environment, cwd=self.folder, capture_output=True, text=True, check=False, timeout=60
+        )
+
+    def content(self) -> Rows:
+        return rows(self.database)
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    folder = tmp_path_factory.mktemp("offline")
+    with world_in(folder) as world:
+        put(world, "before")
+        create(world)
+        good = made(world).name
+        put(world, "after")
+        running = Machine(folder, good, world.address.rpartition(":")[2])
+        said = running.run("backup", "restore", good)
+        assert (said.returncode, said.stdout) == (1, "")
+        assert said.stderr == "The server is running: stop it first, or call RestoreBackup\n"
+    return Machine(folder, good)
+
+
+@pytest.fixture
+def machine(stopped: Machine, tmp_path: Path) -> Iterator[Machine]:
+    shutil.copytree(stopped.folder / "data", tmp_path / "data")
+    yield Machine(tmp_path, stopped.good)
+    assert scratch(tmp_path / "data") == []
+    assert scratch(tmp_path / "data" / "backups") == []
+
+
+def put(world: World, key: str) -> None:
+    world.admin.maintenance.SetMetadata(pb.SetMetadataRequest(key=key, value=key))
+
+
+def keys(machine: Machine) -> set[object]:
+    return {key for key, *_ in machine.content()["system_metadata"]}
+
+
+def fails(machine: Machine, name: str, **settings: str) -> str:
+    """The one sentence of a restore that fails and changes nothing."""
+    before = machine.content()
+    done = machine.run("backup", "restore", name, **settings)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert str(machine.folder) not in done.stderr
+    assert machine.content() == before
+    return done.stderr
+
+
+def test_what_cannot_be_restored_is_one_sentence_and_changes_nothing(machine: Machine) -> None:
+    """A flipped byte and a missing key."""
+    good = machine.backups / machine.good
+    content = bytearray(good.read_bytes())
+    content[len(content) // 2] ^= 1
+    assert "is damaged: the part from byte" in fails(machine, plant(machine.backups, good, bytes(content)))
+    (machine.folder / "data" / "secret.key").rename(machine.folder / "key")
+    assert "Add" in fails(machine, machine.good, SECRET_KEYS=SecretBox.new_key())
+
+
+def test_a_database_that_cannot_be_used_is_put_aside(machine: Machine) -> None:
+    """Backups are verified all the same, a bad one leaves it as it is, a good one takes its place; it is kept."""
+    with machine.database.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 40_000)
+    damaged = machine.database.read_bytes()
+    good = machine.backups / machine.good
+    assert machine.run("backup", "verify", machine.good).returncode == 0
+    bad = machine.run("backup", "restore", plant(machine.backups, good, good.read_bytes()[:-1]))
+    assert (bad.returncode, "is damaged" in bad.stderr) == (1, True)
+    assert machine.database.read_bytes() == damaged
+    done = machine.run("backup", "restore", machine.good)
+    assert done.returncode == 0, done.stderr
+    assert {"before"} == keys(machine) & {"before", "after"}
+    (kept,) = machine.database.parent.glob("wuzapi.db.damaged-*")
+    assert kept.read_bytes() == damaged
+    assert kept.name in done.stdout
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_database_of_a_newer_program_is_put_aside(machine: Machine) -> None:
+    """A backup made before the update can be restored, which is what the start advises."""
+    with closing(sqlite3.connect(machine.database, isolation_level=None)) as opened:
+        opened.execute("PRAGMA user_version = 99")
+    done = machine.run("backup", "restore", machine.good)
+    assert done.returncode == 0, done.stderr
+    assert {"before"} == keys(machine) & {"before", "after"}
+    (kept,) = machine.database.parent.glob("wuzapi.db.damaged-*")
+    with closing(sqlite3.connect(kept)) as opened:
+        assert opened.execute("PRAGMA user_version").fetchone() == (99,)
