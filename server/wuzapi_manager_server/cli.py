@@ -22,7 +22,7 @@ from wuzapi_manager_server.rpc.probe import probe
 from wuzapi_manager_server.rpc.server import CannotStart, check_tls
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.settings import BadSettings, Settings, load, table
-from wuzapi_manager_server.storage.audit import AuditStore
+from wuzapi_manager_server.storage.contents import Contents
 from wuzapi_manager_server.storage.database import Database
 from wuzapi_manager_server.storage.integrity import problems_of
 from wuzapi_manager_server.storage.models import now_utc
@@ -131,7 +131,7 @@ def _check(settings: Settings) -> int:
         _print_problems(problems)
         box = open_secrets(settings, database)
         if not problems:
-            problems = await database.read_long(AuditStore(database, box, now_utc).check)
+            problems = await database.read_long(Contents(database, box, now_utc).check)
             _print_problems(problems)
         if not problems:
             print("settings, certificates, database and keys are well")

@@ -66,6 +66,7 @@ from wuzapi_manager_server.storage.backups import BackupMaker
 from wuzapi_manager_server.storage.backups_folder import BackupFolder
 from wuzapi_manager_server.storage.branding import BrandingStore
 from wuzapi_manager_server.storage.connections import ConnectionStore
+from wuzapi_manager_server.storage.contents import Contents
 from wuzapi_manager_server.storage.database import SQLITE_VERSION, Database
 from wuzapi_manager_server.storage.gauges import DatabaseGauges
 from wuzapi_manager_server.storage.idempotency import KEPT as REQUESTS_KEPT
@@ -74,14 +75,7 @@ from wuzapi_manager_server.storage.media_folder import MediaFolder
 from wuzapi_manager_server.storage.metadata import MetadataStore
 from wuzapi_manager_server.storage.models import now_utc
 from wuzapi_manager_server.storage.pragmas import Pragmas
-from wuzapi_manager_server.storage.secret_keys import (
-    KEYS_FILE,
-    TOKEN_FILE,
-    box_of,
-    load_admin_token,
-    load_keys,
-    open_box,
-)
+from wuzapi_manager_server.storage.secret_keys import KEYS_FILE, TOKEN_FILE, load_admin_token, open_box
 from wuzapi_manager_server.storage.sweeper import DELETED_KEPT, Kept, Sweeper
 from wuzapi_manager_server.storage.user_changes import UserChangeStore
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
@@ -163,13 +157,6 @@ def backup_maker(settings: Settings, box: SecretBox) -> BackupMaker:
     """What makes and verifies backups in their folder."""
     database = settings.sqlite_db_path.absolute()
     return BackupMaker(database, backup_folder(settings), box, now_utc, encrypt=settings.backup_encrypt)
-
-
-def open_backup_keys(settings: Settings) -> SecretBox:
-    """The box for backups, without the database, which may be damaged. DatabaseError says why not."""
-    keys = [key.get_secret_value() for key in settings.secret_keys]
-    path = settings.sqlite_db_path.absolute()
-    return box_of(load_keys(keys, path.parent, may_make=not path.exists()))
 
 
 def backup_folder(settings: Settings) -> BackupFolder:
@@ -343,7 +330,7 @@ def _services(shared: _Shared) -> list[Service]:
     caches: list[Cache] = [shared.callers, *connections.caches, rows]
     shared.metrics.caches.caches.extend(caches)
     maintenance = MaintenanceServicer(
-        Maintenance(database, MetadataStore(database, now_utc), shared.audits),
+        Maintenance(database, MetadataStore(database, now_utc), shared.audits, Contents(database, shared.box, now_utc)),
         UpkeepCalls(Upkeep(database, caches, shared.backups.folder), partial(figures_of, shared.metrics.registry)),
         BackupCalls(shared.backups, Uploads(shared.backups), tokens),
         _about(settings),

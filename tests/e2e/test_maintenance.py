@@ -11,7 +11,8 @@ from grpc import StatusCode
 
 from tests.contract.calls import refused
 from tests.contract.server import ADMIN_TOKEN, World, world_in
-from tests.e2e.samples import create
+from tests.e2e.samples import connection_of, create
+from wuzapi_manager.v1 import connection_pb2 as connections
 from wuzapi_manager.v1 import maintenance_pb2 as pb
 from wuzapi_manager_server.settings import Settings
 
@@ -97,6 +98,39 @@ def test_a_full_check_finds_a_changed_audit_log_and_a_dangling_reference(fresh: 
         database.execute("INSERT INTO connection_assignments VALUES (99, x'00', 's', 0)")
     checked = fresh.admin.maintenance.CheckIntegrity(pb.CheckIntegrityRequest(depth=pb.CHECK_DEPTH_FULL))
     assert any("refers to a missing row" in problem for problem in checked.problems)
+
+
+def test_a_value_that_is_not_as_it_was_stored_is_told(fresh: World) -> None:
+    """DATA_LOSS to who asks for it, never something else or a fault of the service; a full check names each place."""
+    calls = fresh.admin.connections
+    text, kind, secret = create(fresh).id, create(fresh).id, create(fresh, connection_of("mysql")).id
+    fresh.admin.maintenance.SetMetadata(pb.SetMetadataRequest(key="k", value="v"))
+    damages = [
+        f"UPDATE database_connections SET name = CAST(x'61ff62' AS TEXT), version = version + 1 WHERE id = {text}",
+        f"UPDATE database_connections SET status = 'activf', version = version + 1 WHERE id = {kind}",
+        (
+            f"UPDATE database_connections SET password = substr(password, 1, 40) || 'x' || substr(password, 42),"
+            f" version = version + 1 WHERE id = {secret}"
+        ),
+        "UPDATE system_metadata SET created_at = '2O26' || substr(created_at, 5) WHERE key = 'k'",
+    ]
+    with closing(sqlite3.connect(fresh.database, isolation_level=None)) as database:
+        for damage in damages:
+            assert database.execute(damage).rowcount == 1
+    for number in (text, kind):
+        with refused(StatusCode.DATA_LOSS, "DATABASE_ERROR") as refusal:
+            calls.GetConnection(connections.GetConnectionRequest(id=number))
+        assert refusal.help
+    with refused(StatusCode.DATA_LOSS, "DATABASE_ERROR"):
+        calls.TestConnection(connections.TestConnectionRequest(id=secret))
+    with refused(StatusCode.DATA_LOSS, "DATABASE_ERROR"):
+        fresh.admin.maintenance.GetMetadata(pb.GetMetadataRequest(key="k"))
+    assert fresh.admin.maintenance.CheckIntegrity(pb.CheckIntegrityRequest()).ok
+    checked = fresh.admin.maintenance.CheckIntegrity(pb.CheckIntegrityRequest(depth=pb.CHECK_DEPTH_FULL))
+    assert [problem.partition(" cannot be read")[0] for problem in checked.problems] == [
+        *(f"connection {number}" for number in (text, kind, secret)),
+        "the metadata",
+    ]
 
 
 def test_an_unknown_depth_is_refused(world: World) -> None:

@@ -102,7 +102,7 @@ class Aim:
     def learn(self, version: int) -> None:
         """Aims later after a kill before the migration was done, earlier after one behind it."""
         if version in {1, NEWEST}:
-            self._span *= 1.25 if version == 1 else 0.8
+            self._span *= 1.6 if version == 1 else 0.65
 
     def left(self) -> bool:
         """Whether a log or a journal with something in it lies there."""

@@ -65,7 +65,9 @@ class _CheckDepthEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CheckDepth
     CHECK_DEPTH_QUICK: _CheckDepth.ValueType  # 1
     """The structure of every page."""
     CHECK_DEPTH_FULL: _CheckDepth.ValueType  # 2
-    """Also every index against its table, every reference to another row, and the chain of the audit log."""
+    """Also every index against its table, every reference to another row, whether each value is one that can be and each
+    secret decrypts, and the chain of the audit log. Another text in place of a plain one is not found.
+    """
 
 class CheckDepth(_CheckDepth, metaclass=_CheckDepthEnumTypeWrapper):
     """How deep a check looks."""
@@ -75,7 +77,9 @@ CHECK_DEPTH_UNSPECIFIED: CheckDepth.ValueType  # 0
 CHECK_DEPTH_QUICK: CheckDepth.ValueType  # 1
 """The structure of every page."""
 CHECK_DEPTH_FULL: CheckDepth.ValueType  # 2
-"""Also every index against its table, every reference to another row, and the chain of the audit log."""
+"""Also every index against its table, every reference to another row, whether each value is one that can be and each
+secret decrypts, and the chain of the audit log. Another text in place of a plain one is not found.
+"""
 Global___CheckDepth: _TypeAlias = CheckDepth  # noqa: Y015
 
 class _MaintenanceStep:

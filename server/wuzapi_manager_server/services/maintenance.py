@@ -8,6 +8,7 @@ from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.maintenance import Checked, Stats, refuse_own_key
 from wuzapi_manager_server.errors import NotFound, Text
 from wuzapi_manager_server.storage.audit import AuditFilter, AuditStore
+from wuzapi_manager_server.storage.contents import Contents
 from wuzapi_manager_server.storage.database import Database
 from wuzapi_manager_server.storage.integrity import MOST_PROBLEMS, problems_of
 from wuzapi_manager_server.storage.metadata import Metadata, MetadataStore
@@ -17,8 +18,9 @@ from wuzapi_manager_server.storage.stats import stats_of
 class Maintenance:
     """The use cases of operators that only look, and those of the metadata."""
 
-    def __init__(self, database: Database, metadata: MetadataStore, audits: AuditStore) -> None:
+    def __init__(self, database: Database, metadata: MetadataStore, audits: AuditStore, contents: Contents) -> None:
         self._database = database
+        self._contents = contents
         self._metadata = metadata
         self._audits = audits
 
@@ -65,7 +67,7 @@ class Maintenance:
         began = time.monotonic()
         problems = problems_of(self._database.path, full=full, until=until)
         if full and not problems:
-            problems = self._audits.check()
+            problems = self._contents.check(until)
         return Checked(problems[:MOST_PROBLEMS], time.monotonic() - began)
 
 

@@ -11,7 +11,9 @@ import orjson
 from peewee import SQL, Expression
 
 from wuzapi_manager_server.domain.audit import Actor, ActorKind, AuditEvent, Deed, acting
+from wuzapi_manager_server.errors import Code, DatabaseError
 from wuzapi_manager_server.secret_box import SecretBox
+from wuzapi_manager_server.storage import faults
 from wuzapi_manager_server.storage.database import Database
 from wuzapi_manager_server.storage.metadata import MetadataStore
 from wuzapi_manager_server.storage.models import AuditEntry, Clock, compiled, moment_of, moment_text, named
@@ -107,14 +109,23 @@ class AuditStore:
 
     def check(self) -> tuple[str, ...]:
         """Where the chain is broken, at most 100 sentences; none when it is whole. A long read."""
+        try:
+            return self._follow(*self._anchor())
+        except DatabaseError as error:
+            if error.code is not Code.DATA_LOSS:
+                raise
+            return ("the audit log cannot be read to its end",)
+
+    def _follow(self, after: int, expected: bytes) -> tuple[str, ...]:
         problems: list[str] = []
-        after, expected = self._anchor()
         while rows := self._database.rows(_NEXT, {"after": after, "limit": _CHECKED_AT_ONCE}):
             for row in rows:
                 if int(row[0]) != after + 1:
                     problems.append(f"audit entries {after + 1} to {int(row[0]) - 1} are missing")
-                elif bytes(row[-1]) != expected:
+                elif row[-1] != expected:
                     problems.append(f"audit entry {after or 'before the first'} was changed")
+                if not all(isinstance(value, str) for value in row[1:-1]):  # a hash does not tell texts from bytes
+                    problems.append(f"audit entry {row[0]} was changed")
                 after, expected = int(row[0]), _hash(row)
             if len(problems) >= _MOST_PROBLEMS:
                 return tuple(problems[:_MOST_PROBLEMS])
@@ -129,7 +140,10 @@ class AuditStore:
         if found is None:
             return 0, _ROOT
         identifier, _, digest = found.value.partition(" ")
-        return int(identifier), bytes.fromhex(digest)
+        try:
+            return int(identifier), bytes.fromhex(digest)
+        except ValueError as error:
+            raise faults.corrupt() from error
 
 
 def _hash(row: Row) -> bytes:
@@ -165,10 +179,13 @@ def _conditions(wanted: AuditFilter, before_id: int | None) -> list[Expression]:
 
 def _event(row: Row) -> AuditEvent:
     identifier, time, kind, actor_id, action, request_id, peer, target, before, after, outcome, _ = map(str, row)
-    return AuditEvent(
-        id=int(identifier),
-        time=moment_of(time),
-        actor=Actor(cast("ActorKind", kind), actor_id, action, request_id, peer),
-        deed=Deed(target, orjson.loads(before), orjson.loads(after)),
-        outcome=outcome,
-    )
+    try:
+        return AuditEvent(
+            id=int(identifier),
+            time=moment_of(time),
+            actor=Actor(cast("ActorKind", kind), actor_id, action, request_id, peer),
+            deed=Deed(target, orjson.loads(before), orjson.loads(after)),
+            outcome=outcome,
+        )
+    except ValueError as error:
+        raise faults.corrupt() from error

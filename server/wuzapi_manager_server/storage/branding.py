@@ -4,6 +4,7 @@ from peewee import SQL
 
 from wuzapi_manager_server.domain.branding import Branding
 from wuzapi_manager_server.errors import etag_mismatch
+from wuzapi_manager_server.storage import faults
 from wuzapi_manager_server.storage.database import Database
 from wuzapi_manager_server.storage.models import BrandingRevision, Clock, compiled, moment_of, moment_text, named
 
@@ -51,8 +52,9 @@ class BrandingStore:
 
 def _branding(row: tuple[object, ...]) -> Branding:
     revision, created_at, *values = row
-    return Branding(
-        revision=int(str(revision)),
-        update_time=moment_of(str(created_at)),
-        **{name: str(value) for name, value in zip(_FIELDS, values, strict=True)},
-    )
+    try:
+        time = moment_of(str(created_at))
+    except ValueError as error:
+        raise faults.corrupt() from error
+    named_values = {name: str(value) for name, value in zip(_FIELDS, values, strict=True)}
+    return Branding(revision=int(str(revision)), update_time=time, **named_values)

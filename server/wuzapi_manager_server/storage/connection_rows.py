@@ -23,6 +23,7 @@ from wuzapi_manager_server.domain.connection import (
 from wuzapi_manager_server.domain.mapping import FieldMapping, Validation
 from wuzapi_manager_server.domain.table import Fault, Step
 from wuzapi_manager_server.errors import Text
+from wuzapi_manager_server.storage import faults
 from wuzapi_manager_server.storage.models import moment_of, moment_text
 
 SECRET_COLUMN: Mapping[ConnectionType, str] = {
@@ -33,6 +34,7 @@ SECRET_COLUMN: Mapping[ConnectionType, str] = {
 }
 """The column of the one secret that a source of that type has."""
 
+_SECRET_COLUMN_BY_NAME: Mapping[str, str] = {kind.value: column for kind, column in SECRET_COLUMN.items()}
 _SQL_SERVERS: Mapping[str, type[Mysql] | type[Postgresql]] = {"MYSQL": Mysql, "POSTGRESQL": Postgresql}
 
 
@@ -72,7 +74,7 @@ class StoredConnection(NamedTuple):
     @property
     def secret(self) -> str | None:
         """The encrypted secret of the source."""
-        column = SECRET_COLUMN.get(ConnectionType(self.type))
+        column = _SECRET_COLUMN_BY_NAME.get(self.type)
         found: str | None = getattr(self, column) if column else None
         return found
 
@@ -119,7 +121,14 @@ def values_of(connection: Connection) -> dict[str, object]:
 
 
 def connection_of(row: StoredConnection, users: Sequence[str], secret: str) -> Connection:
-    """The connection of a row; `secret` is empty unless it was asked for."""
+    """The connection of a row; `secret` is empty unless it was asked for. DatabaseError where it is not as stored."""
+    try:
+        return _connection_of(row, users, secret)
+    except faults.NOT_AS_STORED as error:
+        raise faults.corrupt() from error
+
+
+def _connection_of(row: StoredConnection, users: Sequence[str], secret: str) -> Connection:
     return Connection(
         name=row.name,
         source=_source_of(row, secret),

@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import apsw
-from peewee import PeeweeException, Query
+from peewee import Query
 from playhouse.apsw_ext import APSWDatabase
 
 from wuzapi_manager_server.errors import ServiceError, Text
 from wuzapi_manager_server.observe import QueryMetrics, logger
 from wuzapi_manager_server.storage import faults
 from wuzapi_manager_server.storage.backups_restore import replace_content
-from wuzapi_manager_server.storage.migrations import APPLICATION_ID, STEPS, migrate, version_of
+from wuzapi_manager_server.storage.migrations import APPLICATION_ID, STEPS, lacking, migrate, version_of
 from wuzapi_manager_server.storage.pragmas import Pragmas, has_wal_bug
 from wuzapi_manager_server.storage.writer import Writer
 
@@ -36,7 +36,7 @@ SQLITE_VERSION = apsw.sqlite_lib_version()
 LONG_READERS = 2
 MIN_FREE_BYTES = 1 << 20
 _SHOWN = 200  # characters of a slow statement
-_ERRORS = (apsw.Error, PeeweeException)
+_ERRORS = faults.ERRORS
 
 
 class Database:
@@ -238,9 +238,12 @@ def _prepare(path: Path, pragmas: Pragmas) -> None:
         with suppress(PermissionError):  # another user's file that we may write to is theirs to protect
             path.chmod(0o600)
         pragmas.apply(connection)
-        if connection.execute("PRAGMA quick_check(1)").get != "ok":
+        if connection.execute("PRAGMA quick_check(1)").get != "ok" or lacking(connection):
             raise faults.corrupt()
-        migrate(connection)
+        try:
+            migrate(connection)
+        except apsw.SQLError as error:  # it is not what its version says
+            raise faults.corrupt() from error
     finally:
         connection.close()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from errno import ENOSPC
 
 import apsw
+from peewee import PeeweeException
 
 from wuzapi_manager_server.errors import Code, DatabaseError, Text
 
@@ -86,13 +87,19 @@ _BY_RESULT: dict[type[BaseException], _Fault] = {
     apsw.NotADBError: _CORRUPT,
     apsw.FullError: _FULL,
     apsw.IOError: _DISK,
+    UnicodeDecodeError: _CORRUPT,  # APSW's word for a text that is none
 }
+ERRORS = (apsw.Error, PeeweeException, UnicodeDecodeError)
+"""What Peewee and APSW raise."""
+
+NOT_AS_STORED = (ValueError, KeyError, TypeError)
+"""What comes of making something of a stored value that is not as it was stored."""
 
 
 def translated(error: BaseException) -> DatabaseError:
     """What to raise from an exception of Peewee or APSW."""
     # Peewee raises exceptions of its own while it handles those of APSW.
-    while not isinstance(error, apsw.Error) and error.__context__ is not None:
+    while type(error) not in _BY_RESULT and not isinstance(error, apsw.Error) and error.__context__ is not None:
         error = error.__context__
     return _BY_RESULT.get(type(error), _UNKNOWN).error()
 
@@ -105,7 +112,7 @@ def of_system(error: OSError) -> DatabaseError:
 
 
 def corrupt() -> DatabaseError:
-    """A check found damage."""
+    """A check found damage, or a value is not as it was stored."""
     return _CORRUPT.error()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import apsw
 
 from wuzapi_manager_server.storage import faults
+from wuzapi_manager_server.storage.migrations import lacking
 
 MOST_PROBLEMS = 100
 _STEPS = 20_000  # of SQLite's virtual machine between two looks at the clock: some milliseconds
@@ -31,7 +32,7 @@ def problems_of(path: Path, *, full: bool, until: float | None = None) -> tuple[
             connection.close()
     except apsw.InterruptError:
         raise TimeoutError from None
-    except (apsw.CorruptError, apsw.NotADBError):
+    except (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError):
         return ("the file is damaged so that it cannot be read to its end",)
     except apsw.Error as error:
         raise faults.translated(error) from error
@@ -41,6 +42,7 @@ def _problems(connection: apsw.Connection, *, full: bool) -> tuple[str, ...]:
     check = "integrity_check" if full else "quick_check"
     found = [str(row[0]) for row in connection.execute(f"PRAGMA {check}({MOST_PROBLEMS})")]
     problems = [] if found == ["ok"] else found
+    problems += [f"{name} is not what the version of the schema says" for name in lacking(connection)]
     if full:
         for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check"):
             problems.append(f"row {row} of {table} refers to a missing row of {parent}")

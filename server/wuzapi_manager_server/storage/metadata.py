@@ -5,6 +5,7 @@ from datetime import datetime
 
 from peewee import fn
 
+from wuzapi_manager_server.storage import faults
 from wuzapi_manager_server.storage.database import Database
 from wuzapi_manager_server.storage.models import Clock, SystemMetadata, moment_of, moment_text
 
@@ -59,4 +60,7 @@ class MetadataStore:
 
 def _metadata(row: tuple[str, str, str, str]) -> Metadata:
     key, value, created_at, updated_at = row
-    return Metadata(key, value, moment_of(created_at), moment_of(updated_at))
+    try:
+        return Metadata(key, value, moment_of(created_at), moment_of(updated_at))
+    except faults.NOT_AS_STORED as error:
+        raise faults.corrupt() from error

@@ -4,6 +4,7 @@ The version of a database is its PRAGMA user_version: how many of the steps it h
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import apsw
 
@@ -12,6 +13,7 @@ from wuzapi_manager_server.storage.migrations import m0001_initial, m0002_audit,
 Step = Callable[[apsw.Connection], None]
 
 STEPS: tuple[Step, ...] = (m0001_initial.up, m0002_audit.up, m0003_user_changes.up, m0004_last_test.up)
+_SCHEMA = "SELECT name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 APPLICATION_ID = 0x575A4D47  # "WZMG": marks a file as this service's
 
 
@@ -32,6 +34,22 @@ def migrate(connection: apsw.Connection, steps: Sequence[Step] = STEPS) -> int:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
     return version_of(connection)
+
+
+def lacking(connection: apsw.Connection) -> list[str]:
+    """The names of tables and indexes that a database of its version has and this one has not, or has otherwise."""
+    found = set(connection.execute(_SCHEMA))
+    return sorted({str(name) for name, _, _ in _schema_at(version_of(connection)) - found})
+
+
+@cache
+def _schema_at(version: int) -> frozenset[tuple[object, ...]]:
+    connection = apsw.Connection(":memory:")
+    try:
+        migrate(connection, STEPS[:version])
+        return frozenset(connection.execute(_SCHEMA))
+    finally:
+        connection.close()
 
 
 def version_of(connection: apsw.Connection) -> int:
