@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from cronsim import CronSim
 
 from wuzapi_manager_server.domain.backup import Origin
-from wuzapi_manager_server.errors import Conflict, ServiceError
+from wuzapi_manager_server.errors import Conflict, FileSystemError, ServiceError
 from wuzapi_manager_server.observe import failure, logger
 from wuzapi_manager_server.services.backups import Backups
 
@@ -18,12 +18,16 @@ _STALE_AFTER = 2  # times the span between two of the schedule
 
 
 class BackupSchedule:
-    """Makes backups at the times of a cron expression (UTC). A failure is logged and tried again a minute later."""
+    """Makes backups at the times of a cron expression (UTC). A failure is logged and tried again a minute later.
+
+    A time that passed while nothing ran is made up for at the start, once, where there were backups before.
+    """
 
     def __init__(self, backups: Backups, expression: str, clock: Callable[[], datetime]) -> None:
         self._backups = backups
         self._expression = expression
         self._clock = clock
+        self._due: datetime | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -38,23 +42,45 @@ class BackupSchedule:
                 await self._task
 
     async def is_stale(self) -> bool:
-        """Whether the newest verified backup is older than two turns of the schedule."""
+        """Whether the newest verified backup is older than two turns of the schedule.
+
+        FileSystemError where the folder cannot be read.
+        """
         newest = await self._backups.latest_verified()
         following = CronSim(self._expression, self._clock())
         first, second = next(following), next(following)
         return newest is None or newest.create_time < self._clock() - _STALE_AFTER * (second - first)
 
+    async def turn(self) -> float:
+        """Makes the backup that is due, if one is, and says how many seconds later to look again."""
+        try:
+            if self._due is None:
+                self._due = await self._first()
+            if self._due <= self._clock() and not await self._made(self._due):
+                return _RETRY
+            if self._due <= self._clock():
+                self._due = next(CronSim(self._expression, max(self._due, self._clock())))
+        except (ServiceError, OSError) as error:
+            if self._backups.failures is not None:
+                self._backups.failures.inc()
+            logger().error("backup failed", stale=True, **failure(error))
+            return _RETRY
+        return min(max(0.0, (self._due - self._clock()).total_seconds()), _LONGEST_SLEEP)
+
     async def _run(self) -> None:
-        due = next(CronSim(self._expression, self._clock()))
+        left = 0.0
         while True:
-            left = (due - self._clock()).total_seconds()
-            if left > 0:
-                await asyncio.sleep(min(left, _LONGEST_SLEEP))
-                continue
-            if await self._made(due):
-                due = next(CronSim(self._expression, max(due, self._clock())))
-            else:
-                await asyncio.sleep(_RETRY)
+            await asyncio.sleep(left)
+            left = await self.turn()
+
+    async def _first(self) -> datetime:
+        """The last time that passed where it was missed, else the next one."""
+        now = self._clock()
+        missed = next(CronSim(self._expression, now, reverse=True))
+        made = await asyncio.to_thread(self._backups.folder.all)
+        if made and not await self._is_there(missed):
+            return missed
+        return next(CronSim(self._expression, now))
 
     async def _made(self, due: datetime) -> bool:
         """Whether there is a backup for that time, which perhaps another process made."""
@@ -65,10 +91,19 @@ class BackupSchedule:
         except Conflict:
             return False
         except ServiceError as error:
-            logger().error("backup failed", stale=await self.is_stale(), **failure(error))
+            logger().error("backup failed", stale=await self._is_surely_stale(), **failure(error))
             return False
         return True
 
+    async def _is_surely_stale(self) -> bool:
+        try:
+            return await self.is_stale()
+        except FileSystemError:  # what cannot be read is no backup
+            return True
+
     async def _is_there(self, due: datetime) -> bool:
-        newest = await self._backups.latest_verified()
+        try:
+            newest = await self._backups.latest_verified()
+        except FileSystemError:  # making one will tell why
+            return False
         return newest is not None and newest.create_time >= due - timedelta(seconds=1)

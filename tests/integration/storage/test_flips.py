@@ -134,13 +134,13 @@ async def test_flips_in_the_live_database(
             found = "nothing changed"
         elif rows is not None:
             found = "silent"
-            changed = next(table for table in whole if rows[table] != whole[table])
+            changed = next(table for table in whole if rows.get(table) != whole[table])
             silent[changed] += 1
             last = len(whole["audit_events"]) - 1
             assert changed != "audit_events" or rows[changed][:last] == whole[changed][:last], (SEED, place, bit)
-            assert changed not in {"connection_assignments", "idempotency_requests"} or [
-                row[:-1] for row in rows[changed]
-            ] == [row[:-1] for row in whole[changed]], (SEED, place, bit)  # only their last column is plain
+            sealed = {"connection_assignments": 3, "idempotency_requests": 2}.get(changed, 0)  # columns, the first ones
+            before, after = whole[changed], rows.get(changed, [])
+            assert [row[:sealed] for row in before] == [row[:sealed] for row in after], (SEED, place, bit)
         counts[found] += 1
     with capsys.disabled():
         print(f" FLIP_SEED={SEED}: {dict(counts)}, silent in {dict(silent)}", end="")  # noqa: T201 - the figures are the point

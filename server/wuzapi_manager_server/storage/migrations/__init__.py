@@ -13,7 +13,7 @@ from wuzapi_manager_server.storage.migrations import m0001_initial, m0002_audit,
 Step = Callable[[apsw.Connection], None]
 
 STEPS: tuple[Step, ...] = (m0001_initial.up, m0002_audit.up, m0003_user_changes.up, m0004_last_test.up)
-_SCHEMA = "SELECT name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+_SCHEMA = "SELECT name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\'"
 APPLICATION_ID = 0x575A4D47  # "WZMG": marks a file as this service's
 
 

@@ -1,0 +1,178 @@
+"""Backups by the clock, which the test sets: real backups in a real folder, and nobody waits."""
+
+import os
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import tzset
+
+import pytest
+
+from tests.integration.storage.conftest import Clock
+from wuzapi_manager_server.domain.backup import Backup, Origin, Retention
+from wuzapi_manager_server.observe import Metrics
+from wuzapi_manager_server.secret_box import SecretBox
+from wuzapi_manager_server.services.backups import Backups
+from wuzapi_manager_server.services.backups_gauges import BackupGauges
+from wuzapi_manager_server.services.backups_schedule import BackupSchedule
+from wuzapi_manager_server.services.readiness import Readiness
+from wuzapi_manager_server.storage.backups import BackupMaker
+from wuzapi_manager_server.storage.backups_folder import BackupFolder
+from wuzapi_manager_server.storage.database import Database
+
+DAILY = "30 3 * * *"
+
+
+@pytest.fixture
+async def backups(database: Database, box: SecretBox, clock: Clock) -> AsyncIterator[Backups]:
+    folder = BackupFolder(database.path.parent / "backups")
+    maker = BackupMaker(database.path, folder, box, clock, encrypt=False)
+    made = Backups(database, folder, maker, box, Retention(3, 2, 2), Readiness(database.writable))
+    yield made
+    await made.close()
+
+
+def at(day: int, hour: int, minute: int = 0, *, month: int = 3) -> datetime:
+    return datetime(2026, month, day, hour, minute, tzinfo=UTC)
+
+
+async def pass_until(schedule: BackupSchedule, clock: Clock, end: datetime) -> None:
+    """Lets the schedule look whenever it wants to, until then."""
+    while clock.now < end:
+        left = await schedule.turn()
+        clock.now = min(end, clock.now + timedelta(seconds=left))
+    await schedule.turn()
+
+
+def times(backups: Backups) -> list[datetime]:
+    return [each.create_time.replace(second=0, microsecond=0) for each in reversed(backups.folder.all())]
+
+
+def spoil(backups: Backups, backup: Backup) -> None:
+    """Another byte in a backup."""
+    file = backups.folder.file(backup)
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize(("zone", "forward"), [("America/New_York", (8, 2)), ("Europe/Lisbon", (29, 1))])
+async def test_the_schedule_is_in_utc_whatever_the_machine_s_zone(
+    backups: Backups, clock: Clock, monkeypatch: pytest.MonkeyPatch, zone: str, forward: tuple[int, int]
+) -> None:
+    """On the day when clocks are put forward there is one backup, at the hour that is left out on the wall."""
+    monkeypatch.setitem(os.environ, "TZ", zone)
+    tzset()
+    day, hour = forward
+    clock.now = at(day - 1, 0)
+    schedule = BackupSchedule(backups, f"30 {hour} * * *", clock)
+    await pass_until(schedule, clock, at(day + 1, 12))
+    assert times(backups) == [at(each, hour, 30) for each in (day - 1, day, day + 1)]
+    monkeypatch.undo()
+    tzset()
+
+
+async def test_each_time_has_one_backup(backups: Backups, clock: Clock) -> None:
+    """At its minute, verified, and not again before the next, however often the clock is looked at."""
+    clock.now = at(1, 12)
+    schedule = BackupSchedule(backups, DAILY, clock)
+    await pass_until(schedule, clock, at(2, 3, 29))
+    assert times(backups) == []
+    await pass_until(schedule, clock, at(3, 12))
+    assert times(backups) == [at(2, 3, 30), at(3, 3, 30)]
+    assert all(each.origin is Origin.SCHEDULE and each.verify_time for each in backups.folder.all())
+
+
+async def test_a_time_that_was_missed_is_made_up_for_at_the_start(backups: Backups, clock: Clock) -> None:
+    """Once, where there are backups from before; what is there since that time counts, whoever made it."""
+    clock.now = at(1, 3, 30)
+    fresh = BackupSchedule(backups, DAILY, clock)
+    assert await fresh.turn() > 0
+    assert times(backups) == []  # nothing was missed by a service that is new
+    await backups.create(Origin.ASKED)
+    clock.now = at(5, 12)  # it was off for days
+    restarted = BackupSchedule(backups, DAILY, clock)
+    await pass_until(restarted, clock, at(5, 13))
+    assert times(backups) == [at(1, 3, 30), at(5, 12)]
+    again = BackupSchedule(backups, DAILY, clock)
+    await pass_until(again, clock, at(5, 14))
+    assert len(times(backups)) == 2
+    await pass_until(again, clock, at(6, 4))
+    assert times(backups)[-1] == at(6, 3, 30)
+
+
+async def test_the_tiers_of_retention_hold_over_months(backups: Backups, clock: Clock) -> None:
+    """Three days, two weeks and two months have their newest; what somebody asked for stays besides."""
+    clock.now = at(1, 0)
+    asked = await backups.create(Origin.ASKED)
+    schedule = BackupSchedule(backups, DAILY, clock)
+    await pass_until(schedule, clock, at(15, 12, month=4))
+    days = [at(15, 3, 30, month=4), at(14, 3, 30, month=4), at(13, 3, 30, month=4)]
+    weeks = [at(15, 3, 30, month=4), at(12, 3, 30, month=4)]
+    months = [at(15, 3, 30, month=4), at(31, 3, 30)]
+    found = [each for each in backups.folder.all() if each.name != asked.name]
+    assert [each.create_time.replace(second=0, microsecond=0) for each in reversed(found)] == sorted(
+        {*days, *weeks, *months}
+    )
+    assert backups.folder.get(asked.name) == asked
+    files = {path.name for path in backups.folder.path.iterdir() if not path.name.startswith(".")}
+    assert len(files) == 2 * len(backups.folder.all())
+
+
+async def test_the_last_verified_backup_is_never_removed(backups: Backups, clock: Clock) -> None:
+    """Also where it is older than all that is kept and each later one turned out to be damaged."""
+    clock.now = at(1, 3, 30)
+    old = await backups.create(Origin.SCHEDULE)
+    for day in range(2, 8):
+        clock.now = at(day, 3, 30)
+        later = await backups.create(Origin.SCHEDULE)
+        spoil(backups, later)
+        with pytest.raises(Exception, match="damaged"):
+            await backups.verify(later.name)
+    clock.forward(days=400)
+    await backups.prune()
+    assert old.name in {each.name for each in backups.folder.all()}
+    assert [each.name for each in backups.folder.all() if each.verify_time] == [old.name]
+    with pytest.raises(Exception, match="only verified backup"):
+        await backups.delete(old.name)
+
+
+async def test_a_failure_is_tried_again_and_shows(
+    backups: Backups, clock: Clock, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is counted and logged, stale after two turns, and a minute after its cause is gone there is a backup."""
+    metrics = Metrics()
+    backups.failures = metrics.backups.failures
+    clock.now = at(1, 3, 30)
+    await backups.create(Origin.SCHEDULE)
+    schedule = BackupSchedule(backups, DAILY, clock)
+    gauges = BackupGauges(backups, schedule, metrics.backups)
+    await gauges.sample()
+    assert (gauges.fresh, metrics.backups.stale._value.get()) == (True, 0)
+    away = hide(backups.folder.path)
+    clock.now = at(2, 3, 31)
+    assert await schedule.turn() == 60
+    assert await schedule.turn() == 60
+    assert metrics.backups.failures._value.get() == 2
+    assert "".join(capfd.readouterr()).count("backup failed") == 2
+    away.rename(unhidden(backups.folder.path))
+    clock.now = at(3, 3, 31)
+    await gauges.sample()
+    assert (gauges.fresh, metrics.backups.stale._value.get()) == (False, 1)
+    assert await schedule.turn() > 60
+    await gauges.sample()
+    assert (gauges.fresh, metrics.backups.stale._value.get()) == (True, 0)
+    assert times(backups) == [at(1, 3, 30), at(3, 3, 31)]
+
+
+def hide(folder: Path) -> Path:
+    """A file in place of a folder, and where that is now."""
+    away = folder.with_name("away")
+    folder.rename(away)
+    folder.write_text("no folder")
+    return away
+
+
+def unhidden(folder: Path) -> Path:
+    folder.unlink()
+    return folder
