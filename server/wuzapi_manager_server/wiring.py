@@ -16,6 +16,7 @@ import grpc
 from wuzapi_manager.v1 import branding_pb2_grpc, connection_pb2_grpc, maintenance_pb2_grpc, record_pb2_grpc
 from wuzapi_manager_server.domain.backup import Retention
 from wuzapi_manager_server.domain.connection import ConnectionType
+from wuzapi_manager_server.errors import DatabaseError
 from wuzapi_manager_server.observe import Cache, Metrics, logger
 from wuzapi_manager_server.rpc.branding import BrandingServicer
 from wuzapi_manager_server.rpc.connections import ConnectionServicer
@@ -30,6 +31,7 @@ from wuzapi_manager_server.rpc.relay_admin import RelayAdmin
 from wuzapi_manager_server.rpc.relay_calls import RelayCalls
 from wuzapi_manager_server.rpc.relay_media import RelayMedia
 from wuzapi_manager_server.rpc.relay_pages import RelayPages
+from wuzapi_manager_server.rpc.server import CannotStart
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.services.audit import Audit
 from wuzapi_manager_server.services.backups import Backups
@@ -74,6 +76,7 @@ from wuzapi_manager_server.storage.idempotency import IdempotencyStore
 from wuzapi_manager_server.storage.media_folder import MediaFolder
 from wuzapi_manager_server.storage.metadata import MetadataStore
 from wuzapi_manager_server.storage.models import now_utc
+from wuzapi_manager_server.storage.place import place_problem
 from wuzapi_manager_server.storage.pragmas import Pragmas
 from wuzapi_manager_server.storage.secret_keys import KEYS_FILE, TOKEN_FILE, load_admin_token, open_box
 from wuzapi_manager_server.storage.sweeper import DELETED_KEPT, Kept, Sweeper
@@ -112,22 +115,25 @@ class Parts:
 
 
 def open_database(settings: Settings) -> Database:
-    """The service's own database as the settings say, migrated. DatabaseError says why not."""
-    return Database.open(
-        settings.sqlite_db_path,
-        Pragmas(
-            wal=settings.sqlite_wal_mode,
-            timeout_ms=settings.sqlite_timeout,
-            cache_pages=settings.sqlite_cache_size,
-            synchronous=settings.sqlite_synchronous,
-            temp_store=settings.sqlite_temp_store,
-            mmap_bytes=settings.mmap_size,
-            foreign_keys=settings.sqlite_foreign_keys,
-            recursive_triggers=settings.sqlite_recursive_triggers,
-            wal_autocheckpoint=settings.sqlite_wal_autocheckpoint,
-        ),
-        slow=settings.slow_query_ms / 1000,
+    """The service's own database as the settings say, migrated. DatabaseError says why not, or CannotStart."""
+    pragmas = Pragmas(
+        wal=settings.sqlite_wal_mode,
+        timeout_ms=settings.sqlite_timeout,
+        cache_pages=settings.sqlite_cache_size,
+        synchronous=settings.sqlite_synchronous,
+        temp_store=settings.sqlite_temp_store,
+        mmap_bytes=settings.mmap_size,
+        foreign_keys=settings.sqlite_foreign_keys,
+        recursive_triggers=settings.sqlite_recursive_triggers,
+        wal_autocheckpoint=settings.sqlite_wal_autocheckpoint,
     )
+    try:
+        return Database.open(settings.sqlite_db_path, pragmas, slow=settings.slow_query_ms / 1000)
+    except DatabaseError as error:
+        problem = place_problem(settings.sqlite_db_path)
+        if problem:
+            raise CannotStart(problem) from error
+        raise
 
 
 def open_secrets(settings: Settings, database: Database) -> SecretBox:

@@ -1,48 +1,18 @@
 """The disk fills up under a real server: what needs room is refused, nothing is lost, and it mends itself."""
 
-import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
-import pytest
 from grpc import StatusCode
 
 from tests.contract.calls import refused
 from tests.contract.server import World, world_in
 from tests.e2e.backup_files import is_serving, listed, made, scratch, wait_for_ready
+from tests.e2e.small_disk import fill, small_disk
 from wuzapi_manager.v1 import maintenance_pb2 as pb
 
-SIZE = 24
 MIB = 1 << 20
 VALUE = 60_000
-
-
-@contextmanager
-def small_disk(place: Path) -> Iterator[Path]:
-    """A disk of SIZE MiB. Where none can be had the test is left out, but in CI it fails."""
-    place.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={SIZE}m", "tmpfs", str(place)], capture_output=True, check=False
-    )
-    if done.returncode:
-        if os.environ.get("CI"):
-            pytest.fail("no small disk can be mounted: the tests of a full disk need root in CI")
-        pytest.skip("only root may mount a small disk")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-def fill(place: Path, left: int) -> Path:
-    """A file that leaves so many bytes of the disk."""
-    filler = place / "filler"
-    disk = os.statvfs(place)
-    filler.write_bytes(bytes(max(0, disk.f_bavail * disk.f_frsize - left)))
-    return filler
 
 
 def put(world: World, number: int) -> str:

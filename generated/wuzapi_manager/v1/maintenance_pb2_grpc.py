@@ -222,6 +222,8 @@ class MaintenanceServiceServicer:
         forced), analyze, checkpoint, caches. A step that fails ends it: the last message names it, the status tells why.
 
         - UNAVAILABLE, RESOURCE_EXHAUSTED or DATA_LOSS, DATABASE_ERROR: the step failed; busy, no room, or damage was found.
+        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: the folder of backups, by which this and work on backups keep apart, cannot be
+        used.
         - ABORTED, CONFLICT: it runs already; the metadata says since when as `since`, and by whose request as `request_id`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

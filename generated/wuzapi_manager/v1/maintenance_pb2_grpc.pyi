@@ -84,6 +84,8 @@ class MaintenanceServiceStub:
     forced), analyze, checkpoint, caches. A step that fails ends it: the last message names it, the status tells why.
 
     - UNAVAILABLE, RESOURCE_EXHAUSTED or DATA_LOSS, DATABASE_ERROR: the step failed; busy, no room, or damage was found.
+    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: the folder of backups, by which this and work on backups keep apart, cannot be
+      used.
     - ABORTED, CONFLICT: it runs already; the metadata says since when as `since`, and by whose request as `request_id`.
     """
     ClearCaches: _grpc.UnaryUnaryMultiCallable[_maintenance_pb2.ClearCachesRequest, _maintenance_pb2.ClearCachesResponse]
@@ -220,6 +222,8 @@ class MaintenanceServiceAsyncStub(MaintenanceServiceStub):
     forced), analyze, checkpoint, caches. A step that fails ends it: the last message names it, the status tells why.
 
     - UNAVAILABLE, RESOURCE_EXHAUSTED or DATA_LOSS, DATABASE_ERROR: the step failed; busy, no room, or damage was found.
+    - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: the folder of backups, by which this and work on backups keep apart, cannot be
+      used.
     - ABORTED, CONFLICT: it runs already; the metadata says since when as `since`, and by whose request as `request_id`.
     """
     ClearCaches: _aio.UnaryUnaryMultiCallable[_maintenance_pb2.ClearCachesRequest, _maintenance_pb2.ClearCachesResponse]  # type: ignore[assignment]
@@ -407,6 +411,8 @@ class MaintenanceServiceServicer(metaclass=_abc_1.ABCMeta):
         forced), analyze, checkpoint, caches. A step that fails ends it: the last message names it, the status tells why.
 
         - UNAVAILABLE, RESOURCE_EXHAUSTED or DATA_LOSS, DATABASE_ERROR: the step failed; busy, no room, or damage was found.
+        - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: the folder of backups, by which this and work on backups keep apart, cannot be
+          used.
         - ABORTED, CONFLICT: it runs already; the metadata says since when as `since`, and by whose request as `request_id`.
         """
 

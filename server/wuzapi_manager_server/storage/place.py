@@ -1,0 +1,49 @@
+"""Why a database cannot lie where it is to lie: for operators, who are told the path."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from stat import S_ISDIR
+
+_COMPANIONS = ("", "-wal", "-shm", "-journal")
+
+
+def place_problem(path: Path) -> str:
+    """A sentence on what is wrong with the place of a database and what to do; empty where nothing is."""
+    if _is_folder(path):
+        return f"{path} is a folder: set SQLITE_DB_PATH to a file in it"
+    folder = next((each for each in path.absolute().parents if _exists(each)), Path("/"))
+    if not _is_folder(folder):
+        return f"{path} cannot be made below {folder}, which is a file: set SQLITE_DB_PATH to another place"
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+        return _not_writable(f"The folder {folder}", folder)
+    for suffix in _COMPANIONS:
+        file = path.with_name(path.name + suffix)
+        if _exists(file) and not os.access(file, os.R_OK | os.W_OK, effective_ids=True):
+            return _not_writable(f"The database {file}", file)
+    return ""
+
+
+def _not_writable(what: str, path: Path) -> str:
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        return (
+            f"{what} is on a disk that can only be read: mount it for writing, or set SQLITE_DB_PATH to another place"
+        )
+    owner = path.stat().st_uid
+    return (
+        f"{what} cannot be written by user {os.geteuid()}, it belongs to user {owner}:"
+        f" change its owner or permissions, or set SQLITE_DB_PATH to another place"
+    )
+
+
+def _exists(path: Path) -> bool:
+    with suppress(OSError):
+        path.stat()
+        return True
+    return False
+
+
+def _is_folder(path: Path) -> bool:
+    with suppress(OSError):
+        return S_ISDIR(path.stat().st_mode)
+    return False
