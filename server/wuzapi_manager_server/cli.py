@@ -18,6 +18,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 from wuzapi_manager_server import main as service
 from wuzapi_manager_server.commands import adopt, backup
 from wuzapi_manager_server.errors import ServiceError
+from wuzapi_manager_server.opening import open_database, open_secrets
 from wuzapi_manager_server.rpc.probe import probe
 from wuzapi_manager_server.rpc.server import CannotStart, check_tls
 from wuzapi_manager_server.secret_box import SecretBox
@@ -28,7 +29,6 @@ from wuzapi_manager_server.storage.integrity import problems_of
 from wuzapi_manager_server.storage.models import now_utc
 from wuzapi_manager_server.storage.rotation import Rotated, rotate
 from wuzapi_manager_server.storage.secret_keys import KEYS_FILE, add_key, load_admin_token
-from wuzapi_manager_server.wiring import open_database, open_secrets
 
 Command = Callable[[Settings], int]
 Run = Callable[[Settings, argparse.Namespace], int]

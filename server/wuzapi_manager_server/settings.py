@@ -3,34 +3,33 @@
 A variable that is set but empty counts as unset. Unknown variables are ignored.
 """
 
-import base64
-import binascii
 import os
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from cronsim import CronSim, CronSimError
 from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-DOTENV = ".env"
+from wuzapi_manager_server.setting_values import (
+    Bytes,
+    Cron,
+    File,
+    Milliseconds,
+    Port,
+    Seconds,
+    SourceHosts,
+    admin_token,
+    base_url,
+    fernet_key,
+    lower,
+    retention,
+    split,
+    upper,
+)
 
-_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)?")
-_TIME_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-_SIZE = re.compile(r"(\d+)\s*(b|kb|kib|mb|mib|gb|gib)?", re.IGNORECASE)
-_SIZE_UNITS = {"b": 1, "kb": 1000, "kib": 1 << 10, "mb": 1000**2, "mib": 1 << 20, "gb": 1000**3, "gib": 1 << 30}
-_KEY_BYTES = 32
-_HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*\.?")
-_LIKE_AN_ADDRESS = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)\.?")
-_KEPT_TIER = re.compile(r"daily|weekly|monthly")
-_KEPT = re.compile(r"[1-9]\d{0,3} (daily|weekly|monthly)( [1-9]\d{0,3} (daily|weekly|monthly)){0,2}")
-_ADMIN_TOKEN = re.compile(r"[\x21-\x7e]{16,256}")
+DOTENV = ".env"
 
 
 @dataclass(frozen=True)
@@ -55,99 +54,6 @@ class Setting(NamedTuple):
     help: str
     allowed: str
 
-
-def _time(unit: str) -> Callable[[object], object]:
-    """Reads `60`, `60s`, `500ms`, `2m` or `1h`; a bare number counts in `unit`. The result is in `unit`."""
-
-    def read(value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        match = _TIME.fullmatch(value.strip().lower())
-        if match is None:
-            raise ValueError("not a time")
-        return float(match[1]) * _TIME_UNITS[match[2] or unit] / _TIME_UNITS[unit]
-
-    return read
-
-
-def _size(value: object) -> object:
-    """Reads `4 MiB`, `500 kB` or `4194304` as bytes."""
-    if not isinstance(value, str):
-        return value
-    match = _SIZE.fullmatch(value.strip())
-    if match is None:
-        raise ValueError("not a size")
-    return int(match[1]) * _SIZE_UNITS[(match[2] or "b").lower()]
-
-
-def _upper(value: object) -> object:
-    return value.upper() if isinstance(value, str) else value
-
-
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-def _split(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-def _admin_token(value: SecretStr) -> SecretStr:
-    if not _ADMIN_TOKEN.fullmatch(value.get_secret_value()):
-        raise ValueError("not an admin token")
-    return value
-
-
-def _fernet_key(value: SecretStr) -> SecretStr:
-    try:
-        key = base64.urlsafe_b64decode(value.get_secret_value().encode())
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != _KEY_BYTES:
-        raise ValueError("not a Fernet key")
-    return value
-
-
-def _base_url(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
-        raise ValueError("not a base URL")
-    return value.rstrip("/")
-
-
-def _source_host(value: str) -> str:
-    """What AddressGuard takes: a network or an address in its usual form without a zone, or a name."""
-    if "%" in value:
-        raise ValueError("a zone")
-    try:
-        ip_network(value.strip("[]"), strict=False)
-    except ValueError:
-        name = (value if value.isascii() else value.encode("idna").decode("ascii")).lower()
-        if not _HOST_NAME.fullmatch(name) or _LIKE_AN_ADDRESS.fullmatch(name):
-            raise ValueError("not a host") from None
-    return value
-
-
-def _cron(value: str) -> str:
-    try:
-        CronSim(value, datetime(2026, 1, 1, tzinfo=UTC))
-    except CronSimError:
-        raise ValueError("not a cron expression") from None
-    return value
-
-
-def _retention(value: str) -> str:
-    if not _KEPT.fullmatch(value) or len(set(_KEPT_TIER.findall(value))) != len(_KEPT_TIER.findall(value)):
-        raise ValueError("not a retention")
-    return value
-
-
-Port = Annotated[int, Field(ge=0, le=65535)]
-Seconds = Annotated[float, BeforeValidator(_time("s")), Field(gt=0, le=86400)]
-Milliseconds = Annotated[int, BeforeValidator(_time("ms")), Field(ge=0, le=3_600_000)]
-Bytes = Annotated[int, BeforeValidator(_size), Field(ge=0, le=1 << 40)]
-File = Annotated[Path, AfterValidator(Path.expanduser)]
-
-SourceHosts = Annotated[tuple[Annotated[str, AfterValidator(_source_host)], ...], NoDecode, BeforeValidator(_split)]
 
 _SECONDS = "a time above 0 up to 24 h, as 60, 60s or 500ms"
 _BOOLEAN = "true or false"
@@ -210,12 +116,12 @@ class Settings(BaseSettings):
     ] = Field(default=4000, ge=-10_000_000, le=10_000_000)
     sqlite_synchronous: Annotated[
         Literal["OFF", "NORMAL", "FULL", "EXTRA"],
-        BeforeValidator(_upper),
+        BeforeValidator(upper),
         About("When SQLite waits for the disk", "OFF, NORMAL, FULL or EXTRA"),
     ] = "NORMAL"
     sqlite_temp_store: Annotated[
         Literal["DEFAULT", "FILE", "MEMORY"],
-        BeforeValidator(_upper),
+        BeforeValidator(upper),
         About("Where SQLite keeps temporary tables", "DEFAULT, FILE or MEMORY"),
     ] = "MEMORY"
     sqlite_mmap_size: Annotated[
@@ -240,11 +146,11 @@ class Settings(BaseSettings):
 
     wuzapi_base_url: Annotated[
         str | None,
-        AfterValidator(lambda url: url if url is None else _base_url(url)),
+        AfterValidator(lambda url: url if url is None else base_url(url)),
         About("Where WUZAPI answers; unset, users cannot be told", "an http or https URL without user or query"),
     ] = None
     wuzapi_admin_token: Annotated[
-        Annotated[SecretStr, AfterValidator(_admin_token)] | None,
+        Annotated[SecretStr, AfterValidator(admin_token)] | None,
         About("The administrator's token; made at first start when unset", "16 to 256 ASCII characters, no space"),
     ] = None
     request_timeout: Annotated[Seconds, About("The longest wait for WUZAPI", _SECONDS)] = 10.0
@@ -259,9 +165,9 @@ class Settings(BaseSettings):
         int, About("The page of records when none is asked for", "a number from 1 to MAX_RECORDS_PER_REQUEST")
     ] = Field(default=100, ge=1)
     secret_keys: Annotated[
-        tuple[Annotated[SecretStr, AfterValidator(_fernet_key)], ...],
+        tuple[Annotated[SecretStr, AfterValidator(fernet_key)], ...],
         NoDecode,
-        BeforeValidator(_split),
+        BeforeValidator(split),
         About(
             "Keys of the secrets at rest: the first encrypts, all decrypt; made at first start when unset",
             "Fernet keys (32 bytes as URL-safe base64) separated by commas",
@@ -272,15 +178,20 @@ class Settings(BaseSettings):
         File | None, About("Where backups lie; backups beside the database when unset", "a folder")
     ] = None
     backup_schedule: Annotated[
-        Annotated[str, AfterValidator(_cron)] | None,
+        Cron | None,
         About("When backups are made by themselves (UTC); unset, never", "a cron expression, as 30 3 * * *"),
     ] = None
     backup_keep: Annotated[
         str,
-        AfterValidator(_retention),
+        AfterValidator(retention),
         About("How many of the schedule's backups are kept", "some of N daily N weekly N monthly"),
     ] = "7 daily 4 weekly 12 monthly"
     backup_encrypt: Annotated[bool, About("Whether backups are encrypted with the first key", _BOOLEAN)] = True
+
+    maintenance_schedule: Annotated[
+        Cron | None,
+        About("When the upkeep runs by itself (UTC); unset, never", "a cron expression, as 0 4 * * 0"),
+    ] = None
 
     metrics_port: Annotated[
         Port | None, About("Prometheus over HTTP on this port", "a number from 0 to 65535, or unset")
@@ -288,12 +199,12 @@ class Settings(BaseSettings):
     slow_query_ms: Annotated[Milliseconds, About("Queries that take longer are logged", "a time, as 1000 or 1s")] = 1000
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        BeforeValidator(_lower),
+        BeforeValidator(lower),
         About("The least that is logged", "debug, info, warning or error"),
     ] = "info"
     log_format: Annotated[
         Literal["auto", "json", "console"],
-        BeforeValidator(_lower),
+        BeforeValidator(lower),
         About("The form of the log; auto is console on a terminal and json elsewhere", "auto, json or console"),
     ] = "auto"
 

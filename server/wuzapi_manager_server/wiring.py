@@ -8,16 +8,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import grpc
 
 from wuzapi_manager.v1 import branding_pb2_grpc, connection_pb2_grpc, maintenance_pb2_grpc, record_pb2_grpc
-from wuzapi_manager_server.domain.backup import Retention
 from wuzapi_manager_server.domain.connection import ConnectionType
-from wuzapi_manager_server.errors import DatabaseError
 from wuzapi_manager_server.observe import Cache, Metrics, logger
+from wuzapi_manager_server.opening import media_path, open_backups, open_database, open_secrets, sqlite_folder
 from wuzapi_manager_server.rpc.branding import BrandingServicer
 from wuzapi_manager_server.rpc.connections import ConnectionServicer
 from wuzapi_manager_server.rpc.maintenance import About, MaintenanceServicer
@@ -31,7 +29,6 @@ from wuzapi_manager_server.rpc.relay_admin import RelayAdmin
 from wuzapi_manager_server.rpc.relay_calls import RelayCalls
 from wuzapi_manager_server.rpc.relay_media import RelayMedia
 from wuzapi_manager_server.rpc.relay_pages import RelayPages
-from wuzapi_manager_server.rpc.server import CannotStart
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.services.audit import Audit
 from wuzapi_manager_server.services.backups import Backups
@@ -52,6 +49,7 @@ from wuzapi_manager_server.services.relay import Relay
 from wuzapi_manager_server.services.sends import Sends
 from wuzapi_manager_server.services.sessions import Sessions
 from wuzapi_manager_server.services.upkeep import Upkeep
+from wuzapi_manager_server.services.upkeep_schedule import UpkeepSchedule
 from wuzapi_manager_server.settings import Settings, table
 from wuzapi_manager_server.sources.airtable import AirtableEngine
 from wuzapi_manager_server.sources.airtable_rate import PER_SECOND, Rates
@@ -61,11 +59,8 @@ from wuzapi_manager_server.sources.postgresql import PostgresqlEngine
 from wuzapi_manager_server.sources.registry import Engine, Sources
 from wuzapi_manager_server.sources.sql_pool import Limits
 from wuzapi_manager_server.sources.sqlite import SqliteEngine
-from wuzapi_manager_server.sources.sqlite_folder import SqliteFolder
 from wuzapi_manager_server.storage.audit import KEPT as AUDIT_KEPT
 from wuzapi_manager_server.storage.audit import AuditStore
-from wuzapi_manager_server.storage.backups import BackupMaker
-from wuzapi_manager_server.storage.backups_folder import BackupFolder
 from wuzapi_manager_server.storage.branding import BrandingStore
 from wuzapi_manager_server.storage.connections import ConnectionStore
 from wuzapi_manager_server.storage.contents import Contents
@@ -76,9 +71,7 @@ from wuzapi_manager_server.storage.idempotency import IdempotencyStore
 from wuzapi_manager_server.storage.media_folder import MediaFolder
 from wuzapi_manager_server.storage.metadata import MetadataStore
 from wuzapi_manager_server.storage.models import now_utc
-from wuzapi_manager_server.storage.place import place_problem
-from wuzapi_manager_server.storage.pragmas import Pragmas
-from wuzapi_manager_server.storage.secret_keys import KEYS_FILE, TOKEN_FILE, load_admin_token, open_box
+from wuzapi_manager_server.storage.secret_keys import load_admin_token
 from wuzapi_manager_server.storage.sweeper import DELETED_KEPT, Kept, Sweeper
 from wuzapi_manager_server.storage.user_changes import UserChangeStore
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
@@ -112,67 +105,6 @@ class Parts:
     ready: Callable[[], Awaitable[bool]]
     changed: asyncio.Event | None = None
     details: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
-
-
-def open_database(settings: Settings) -> Database:
-    """The service's own database as the settings say, migrated. DatabaseError says why not, or CannotStart."""
-    pragmas = Pragmas(
-        wal=settings.sqlite_wal_mode,
-        timeout_ms=settings.sqlite_timeout,
-        cache_pages=settings.sqlite_cache_size,
-        synchronous=settings.sqlite_synchronous,
-        temp_store=settings.sqlite_temp_store,
-        mmap_bytes=settings.mmap_size,
-        foreign_keys=settings.sqlite_foreign_keys,
-        recursive_triggers=settings.sqlite_recursive_triggers,
-        wal_autocheckpoint=settings.sqlite_wal_autocheckpoint,
-    )
-    try:
-        return Database.open(settings.sqlite_db_path, pragmas, slow=settings.slow_query_ms / 1000)
-    except DatabaseError as error:
-        problem = place_problem(settings.sqlite_db_path)
-        if problem:
-            raise CannotStart(problem) from error
-        raise
-
-
-def open_secrets(settings: Settings, database: Database) -> SecretBox:
-    """The box for the database's secrets; its key is made at first start. DatabaseError says why not."""
-    keys = [key.get_secret_value() for key in settings.secret_keys]
-    return open_box(database, keys, settings.sqlite_db_path.absolute().parent)
-
-
-def sqlite_folder(settings: Settings, pool: Executor) -> SqliteFolder:
-    """Where SQLite sources may lie; the service's own files are none."""
-    return SqliteFolder(
-        settings.sqlite_sources_dir,
-        _never_sources(settings),
-        pool,
-        settings.sql_timeout,
-        settings.slow_query_ms / 1000,
-    )
-
-
-def open_backups(settings: Settings, database: Database, box: SecretBox, readiness: Readiness) -> Backups:
-    """The backups of the database, in their folder."""
-    folder, maker = backup_folder(settings), backup_maker(settings, box)
-    return Backups(database, folder, maker, box, Retention.parse(settings.backup_keep), readiness)
-
-
-def backup_maker(settings: Settings, box: SecretBox) -> BackupMaker:
-    """What makes and verifies backups in their folder."""
-    database = settings.sqlite_db_path.absolute()
-    return BackupMaker(database, backup_folder(settings), box, now_utc, encrypt=settings.backup_encrypt)
-
-
-def backup_folder(settings: Settings) -> BackupFolder:
-    """Where the backups lie."""
-    return BackupFolder(settings.backup_dir or settings.sqlite_db_path.absolute().parent / "backups")
-
-
-def media_path(settings: Settings) -> Path:
-    """Where media lies that waits to be sent."""
-    return settings.sqlite_db_path.absolute().parent / "media"
 
 
 @asynccontextmanager
@@ -213,8 +145,11 @@ async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
         backups.failures = metrics.backups.failures
         schedule = BackupSchedule(backups, settings.backup_schedule, now_utc) if settings.backup_schedule else None
         gauges = BackupGauges(backups, schedule, metrics.backups)
-        scheduled = () if schedule is None else (schedule,)
-        shared = _Shared(settings, database, box, store, once, sources, audits, audit, callers, metrics, backups)
+        upkeep = Upkeep(database, metrics.caches.caches, backups.folder)
+        scheduled = [each for each in (schedule, _upkeep_schedule(settings, upkeep, database)) if each is not None]
+        shared = _Shared(
+            settings, database, box, store, once, sources, audits, audit, callers, metrics, backups, upkeep
+        )
         try:
             async with _at_work(DatabaseGauges(database, metrics.database), media, gauges, *scheduled):
                 yield Parts(
@@ -241,6 +176,13 @@ async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
             await wuzapi.close()
         pool.shutdown(cancel_futures=True)
         await database.close()
+
+
+def _upkeep_schedule(settings: Settings, upkeep: Upkeep, database: Database) -> UpkeepSchedule | None:
+    if settings.maintenance_schedule is None:
+        return None
+    metadata = MetadataStore(database, now_utc)
+    return UpkeepSchedule(upkeep, database, metadata, settings.maintenance_schedule, now_utc)
 
 
 class _Duty(Protocol):
@@ -289,14 +231,6 @@ def _engines(settings: Settings, pool: Executor, guard: AddressGuard, metrics: M
     }
 
 
-def _never_sources(settings: Settings) -> list[Path]:
-    """The service's own files. The whole folder they lie in, unless the sources were put there too."""
-    database = settings.sqlite_db_path.absolute()
-    data, sources = database.parent, settings.sqlite_sources_dir
-    own = [database, data / KEYS_FILE, data / TOKEN_FILE, backup_folder(settings).path, media_path(settings)]
-    return own if sources is not None and sources.resolve().is_relative_to(data.resolve()) else [*own, data]
-
-
 @dataclass(frozen=True)
 class _Shared:
     """What several services are made of."""
@@ -312,6 +246,7 @@ class _Shared:
     callers: Callers
     metrics: Metrics
     backups: Backups
+    upkeep: Upkeep
 
 
 def _services(shared: _Shared) -> list[Service]:
@@ -334,10 +269,10 @@ def _services(shared: _Shared) -> list[Service]:
         largest_page=settings.max_records_per_request,
     )
     caches: list[Cache] = [shared.callers, *connections.caches, rows]
-    shared.metrics.caches.caches.extend(caches)
+    shared.metrics.caches.caches.extend(caches)  # those of the upkeep too
     maintenance = MaintenanceServicer(
         Maintenance(database, MetadataStore(database, now_utc), shared.audits, Contents(database, shared.box, now_utc)),
-        UpkeepCalls(Upkeep(database, caches, shared.backups.folder), partial(figures_of, shared.metrics.registry)),
+        UpkeepCalls(shared.upkeep, partial(figures_of, shared.metrics.registry)),
         BackupCalls(shared.backups, Uploads(shared.backups), tokens),
         _about(settings),
         tokens,

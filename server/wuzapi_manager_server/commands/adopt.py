@@ -10,6 +10,7 @@ from wuzapi_manager_server.domain.adoption import Adopted
 from wuzapi_manager_server.domain.connection import Source, Sqlite
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.errors import Text
+from wuzapi_manager_server.opening import open_database, open_secrets, sqlite_folder
 from wuzapi_manager_server.services.adopt import Plan, adopt, planned
 from wuzapi_manager_server.services.callers import no_wuzapi
 from wuzapi_manager_server.settings import Settings
@@ -20,7 +21,6 @@ from wuzapi_manager_server.storage.models import now_utc
 from wuzapi_manager_server.storage.original import read_original
 from wuzapi_manager_server.storage.secret_keys import load_admin_token
 from wuzapi_manager_server.upstreams.wuzapi import Wuzapi
-from wuzapi_manager_server.wiring import open_database, open_secrets, sqlite_folder
 
 Say = Callable[[str], None]
 

@@ -6,6 +6,13 @@ from collections.abc import Awaitable, Callable
 
 from wuzapi_manager_server import observe
 from wuzapi_manager_server.domain.backup import Backup
+from wuzapi_manager_server.opening import (
+    backup_folder,
+    backup_maker,
+    open_backups,
+    open_database,
+    open_secrets,
+)
 from wuzapi_manager_server.rpc.probe import probe
 from wuzapi_manager_server.rpc.server import CannotStart
 from wuzapi_manager_server.secret_box import SecretBox
@@ -14,13 +21,6 @@ from wuzapi_manager_server.services.readiness import Readiness
 from wuzapi_manager_server.settings import Settings
 from wuzapi_manager_server.storage.secret_keys import box_of, load_keys
 from wuzapi_manager_server.storage.set_aside import is_unusable, put_in_place
-from wuzapi_manager_server.wiring import (
-    backup_folder,
-    backup_maker,
-    open_backups,
-    open_database,
-    open_secrets,
-)
 
 Run = Callable[[Settings, argparse.Namespace], int]
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime, timedelta
 
 from cronsim import CronSim
@@ -11,35 +10,21 @@ from wuzapi_manager_server.domain.backup import Origin
 from wuzapi_manager_server.errors import Conflict, FileSystemError, ServiceError
 from wuzapi_manager_server.observe import failure, logger
 from wuzapi_manager_server.services.backups import Backups
+from wuzapi_manager_server.services.schedule import RETRY, Schedule
 
-_RETRY = 60.0
-_LONGEST_SLEEP = 3_600.0
 _STALE_AFTER = 2  # times the span between two of the schedule
 
 
-class BackupSchedule:
+class BackupSchedule(Schedule):
     """Makes backups at the times of a cron expression (UTC). A failure is logged and tried again a minute later.
 
     A time that passed while nothing ran is made up for at the start, once, where there were backups before.
     """
 
     def __init__(self, backups: Backups, expression: str, clock: Callable[[], datetime]) -> None:
+        super().__init__(expression, clock)
         self._backups = backups
-        self._expression = expression
-        self._clock = clock
         self._due: datetime | None = None
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begins to wait in the running loop."""
-        self._task = asyncio.create_task(self._run())
-
-    async def stop(self) -> None:
-        """Ends waiting; a backup under way is the Backups' to end."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
 
     async def is_stale(self) -> bool:
         """Whether the newest verified backup is older than two turns of the schedule.
@@ -52,26 +37,20 @@ class BackupSchedule:
         return newest is None or newest.create_time < self._clock() - _STALE_AFTER * (second - first)
 
     async def turn(self) -> float:
-        """Makes the backup that is due, if one is, and says how many seconds later to look again."""
+        """See Schedule: makes the backup that is due, if one is."""
         try:
             if self._due is None:
                 self._due = await self._first()
             if self._due <= self._clock() and not await self._made(self._due):
-                return _RETRY
+                return RETRY
             if self._due <= self._clock():
-                self._due = next(CronSim(self._expression, max(self._due, self._clock())))
+                self._due = self._after(max(self._due, self._clock()))
         except (ServiceError, OSError) as error:
             if self._backups.failures is not None:
                 self._backups.failures.inc()
             logger().error("backup failed", stale=True, **failure(error))
-            return _RETRY
-        return min(max(0.0, (self._due - self._clock()).total_seconds()), _LONGEST_SLEEP)
-
-    async def _run(self) -> None:
-        left = 0.0
-        while True:
-            await asyncio.sleep(left)
-            left = await self.turn()
+            return RETRY
+        return self._until(self._due)
 
     async def _first(self) -> datetime:
         """The last time that passed where it was missed, else the next one."""
@@ -80,7 +59,7 @@ class BackupSchedule:
         made = await asyncio.to_thread(self._backups.folder.all)
         if made and not await self._is_there(missed):
             return missed
-        return next(CronSim(self._expression, now))
+        return self._after(now)
 
     async def _made(self, due: datetime) -> bool:
         """Whether there is a backup for that time, which perhaps another process made."""

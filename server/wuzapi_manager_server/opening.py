@@ -1,0 +1,89 @@
+"""What the service and its commands open by the settings."""
+
+from concurrent.futures import Executor
+from pathlib import Path
+
+from wuzapi_manager_server.domain.backup import Retention
+from wuzapi_manager_server.errors import DatabaseError
+from wuzapi_manager_server.rpc.server import CannotStart
+from wuzapi_manager_server.secret_box import SecretBox
+from wuzapi_manager_server.services.backups import Backups
+from wuzapi_manager_server.services.readiness import Readiness
+from wuzapi_manager_server.settings import Settings
+from wuzapi_manager_server.sources.sqlite_folder import SqliteFolder
+from wuzapi_manager_server.storage.backups import BackupMaker
+from wuzapi_manager_server.storage.backups_folder import BackupFolder
+from wuzapi_manager_server.storage.database import Database
+from wuzapi_manager_server.storage.models import now_utc
+from wuzapi_manager_server.storage.place import place_problem
+from wuzapi_manager_server.storage.pragmas import Pragmas
+from wuzapi_manager_server.storage.secret_keys import KEYS_FILE, TOKEN_FILE, open_box
+
+
+def open_database(settings: Settings) -> Database:
+    """The service's own database as the settings say, migrated. DatabaseError says why not, or CannotStart."""
+    pragmas = Pragmas(
+        wal=settings.sqlite_wal_mode,
+        timeout_ms=settings.sqlite_timeout,
+        cache_pages=settings.sqlite_cache_size,
+        synchronous=settings.sqlite_synchronous,
+        temp_store=settings.sqlite_temp_store,
+        mmap_bytes=settings.mmap_size,
+        foreign_keys=settings.sqlite_foreign_keys,
+        recursive_triggers=settings.sqlite_recursive_triggers,
+        wal_autocheckpoint=settings.sqlite_wal_autocheckpoint,
+    )
+    try:
+        return Database.open(settings.sqlite_db_path, pragmas, slow=settings.slow_query_ms / 1000)
+    except DatabaseError as error:
+        problem = place_problem(settings.sqlite_db_path)
+        if problem:
+            raise CannotStart(problem) from error
+        raise
+
+
+def open_secrets(settings: Settings, database: Database) -> SecretBox:
+    """The box for the database's secrets; its key is made at first start. DatabaseError says why not."""
+    keys = [key.get_secret_value() for key in settings.secret_keys]
+    return open_box(database, keys, settings.sqlite_db_path.absolute().parent)
+
+
+def sqlite_folder(settings: Settings, pool: Executor) -> SqliteFolder:
+    """Where SQLite sources may lie; the service's own files are none."""
+    return SqliteFolder(
+        settings.sqlite_sources_dir,
+        _never_sources(settings),
+        pool,
+        settings.sql_timeout,
+        settings.slow_query_ms / 1000,
+    )
+
+
+def open_backups(settings: Settings, database: Database, box: SecretBox, readiness: Readiness) -> Backups:
+    """The backups of the database, in their folder."""
+    folder, maker = backup_folder(settings), backup_maker(settings, box)
+    return Backups(database, folder, maker, box, Retention.parse(settings.backup_keep), readiness)
+
+
+def backup_maker(settings: Settings, box: SecretBox) -> BackupMaker:
+    """What makes and verifies backups in their folder."""
+    database = settings.sqlite_db_path.absolute()
+    return BackupMaker(database, backup_folder(settings), box, now_utc, encrypt=settings.backup_encrypt)
+
+
+def backup_folder(settings: Settings) -> BackupFolder:
+    """Where the backups lie."""
+    return BackupFolder(settings.backup_dir or settings.sqlite_db_path.absolute().parent / "backups")
+
+
+def media_path(settings: Settings) -> Path:
+    """Where media lies that waits to be sent."""
+    return settings.sqlite_db_path.absolute().parent / "media"
+
+
+def _never_sources(settings: Settings) -> list[Path]:
+    """The service's own files. The whole folder they lie in, unless the sources were put there too."""
+    database = settings.sqlite_db_path.absolute()
+    data, sources = database.parent, settings.sqlite_sources_dir
+    own = [database, data / KEYS_FILE, data / TOKEN_FILE, backup_folder(settings).path, media_path(settings)]
+    return own if sources is not None and sources.resolve().is_relative_to(data.resolve()) else [*own, data]

@@ -1,0 +1,52 @@
+"""Work at the times of a cron expression."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+
+from cronsim import CronSim
+
+RETRY = 60.0
+"""Seconds until what failed, or was in the way of something else, is tried again."""
+
+_LONGEST_SLEEP = 3_600.0
+
+
+class Schedule(ABC):
+    """Looks at the clock when it is started and when something may be due. Times are in UTC."""
+
+    def __init__(self, expression: str, clock: Callable[[], datetime]) -> None:
+        self._expression = expression
+        self._clock = clock
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to wait in the running loop."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Ends waiting, and what is cancelled with it."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    @abstractmethod
+    async def turn(self) -> float:
+        """Does what is due, if anything is, and says how many seconds later to look again. Never raises."""
+
+    def _after(self, moment: datetime) -> datetime:
+        """The next time behind a moment."""
+        return next(CronSim(self._expression, moment))
+
+    def _until(self, due: datetime) -> float:
+        """Seconds to wait: the clock may be set meanwhile, so never for long."""
+        return min(max(0.0, (due - self._clock()).total_seconds()), _LONGEST_SLEEP)
+
+    async def _run(self) -> None:
+        left = 0.0
+        while True:
+            await asyncio.sleep(left)
+            left = await self.turn()
