@@ -151,11 +151,14 @@ class Story:
         return keyless if self.table.key == "none" else (grpc.StatusCode.NOT_FOUND,)
 
     def changed(self, desk: Desk, tags: set[object], *, dry: bool) -> None:
-        """At most those own rows are not as they were, and as many are there as before."""
+        """At most those own rows are not as they were, in columns that may be written; as many are there as before."""
         now = self.owned_now(desk)
+        free = {self.table.visible[field] for field in self.table.writable}
         kept = [row for row in self.own if row["tag"] not in tags]
         assert len(now) == len(self.own)
         assert not Counter(canon(self.own if dry else kept)) - Counter(canon(now))
+        held = [[{name: row[name] for name in row if name not in free} for row in rows] for rows in (self.own, now)]
+        assert canon(held[0]) == canon(held[1])
 
     def gone(self, desk: Desk, tags: set[object], *, dry: bool) -> None:
         """Those own rows are not there, all others as they were."""

@@ -50,7 +50,10 @@ def updates(story: Story, desk: Desk) -> None:
         assert target.id in own or mask or not story.may_write(values) or refusal.code in story.absent()
         raise refusal
     assert target.id in own
-    assert story.may_write([field for field in values if not mask or mask == ["*"] or field in mask])
+    if mask == ["*"]:  # passes over what may be seen and not be written
+        assert all(field in story.table.visible for field in values)
+    else:
+        assert story.may_write([field for field in values if not mask or field in mask])
     story.changed(desk, {target.tag}, dry=dry)
 
 
