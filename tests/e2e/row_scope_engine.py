@@ -22,13 +22,19 @@ class Engine(Protocol):
     """An engine. Tables are known by names of their own.
 
     `link_types` are declarations of link columns, those that people mostly use first, `texts` those of them that hold
-    every text as it is. `keys` are the kinds of primary keys; "integer" is one that the engine gives by itself.
+    every text as it is, `searched` those that the service searches for text. `keys` are the kinds of primary keys;
+    "integer" is one that the engine gives by itself. `given` says, by kind of key, which column the engine alone fills:
+    one of COLUMNS, or one that such tables have beside them.
     """
 
     @property
     def link_types(self) -> tuple[str, ...]: ...
     @property
     def texts(self) -> frozenset[str]: ...
+    @property
+    def searched(self) -> frozenset[str]: ...
+    @property
+    def given(self) -> Mapping[str, str]: ...
     @property
     def keys(self) -> tuple[str, ...]: ...
 

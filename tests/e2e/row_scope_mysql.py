@@ -1,6 +1,6 @@
 """MySQL or MariaDB under the row-scope properties: each table in the one database."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import ClassVar
 
@@ -39,7 +39,9 @@ class MysqlEngine:
         "VARBINARY(60)",
     )
     texts: ClassVar = frozenset(link_types[:4])
+    searched: ClassVar = frozenset(kind for kind in link_types if "TEXT" in kind or "CHAR" in kind)
     keys: ClassVar = tuple(_KEYS)
+    given: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, place: MysqlPlace) -> None:
         self._place = place

@@ -17,6 +17,7 @@ class NocodbEngine(SqliteEngine):
 
     link_types: ClassVar[tuple[str, ...]] = ("TEXT", "TEXT COLLATE NOCASE", "VARCHAR(40) DEFAULT 'nobody'")
     texts: ClassVar[frozenset[str]] = frozenset({"TEXT", "TEXT COLLATE NOCASE"})
+    searched: ClassVar[frozenset[str]] = frozenset(link_types)
     keys: ClassVar[tuple[str, ...]] = ("text", "none", "nocase")
 
     def __init__(self, server: NocodbServer, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """PostgreSQL under the row-scope properties: each table in the one database."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import ClassVar
 
@@ -38,7 +38,9 @@ class PostgresqlEngine:
         "JSONB",
     )
     texts: ClassVar = frozenset({"TEXT", "TEXT COLLATE nocase"})
+    searched: ClassVar = frozenset(kind for kind in link_types if "TEXT" in kind or "CHAR" in kind)
     keys: ClassVar = tuple(_KEYS)
+    given: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, place: str) -> None:
         self._place = place

@@ -117,7 +117,7 @@ def gets(story: Story, desk: Desk) -> None:
 def reaches(story: Story, desk: Desk) -> None:
     """What a caller may not see is not told of, and can be neither asked for, filtered nor sorted by."""
     assert {column.field for column in desk.describe().columns} == set(story.table.visible)
-    for name in sorted({*COLUMNS, "rowid", "oid", "1"} - set(story.table.visible)):
+    for name in sorted({*COLUMNS, "record_id", "rowid", "oid", "1"} - set(story.table.visible)):
         calls: list[Callable[[], object]] = [
             partial(desk.page, fields=[name]),
             partial(desk.page, order_by=f'"{name}"'),

@@ -1,7 +1,7 @@
 """SQLite under the row-scope properties: any column may hold any value."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import ClassVar
@@ -38,7 +38,11 @@ class SqliteEngine:
         "",
     )
     texts: ClassVar[frozenset[str]] = frozenset({"TEXT", "TEXT COLLATE NOCASE", "TEXT COLLATE RTRIM"})
+    searched: ClassVar[frozenset[str]] = frozenset(
+        kind for kind in link_types if not kind or "TEXT" in kind or "CHAR" in kind
+    )
     keys: ClassVar[tuple[str, ...]] = tuple(_KEYS)
+    given: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -44,7 +44,7 @@ class Table:
 
     def takes_any_tag(self) -> bool:
         """Whether it takes a new row of which nothing but the tag is given, whosever it is."""
-        return self.key == "integer" and self.link_type in self.engine.texts
+        return self.key in {"integer", *self.engine.given} and self.link_type in self.engine.texts
 
     def field(self, column: str) -> str:
         """The name of a visible column."""
@@ -54,8 +54,8 @@ class Table:
         """The visible columns of text."""
         found = {"name", "note", "code", "mark", "veil"}
         found |= set() if self.key in WHOLE else {"a"}
-        found |= {"owner"} if not self.link_type or "TEXT" in self.link_type or "CHAR" in self.link_type else set()
-        return [column for column in self.visible.values() if column in found]
+        found |= {"owner"} if self.link_type in self.engine.searched else set()
+        return [column for column in self.visible.values() if column in found or column not in COLUMNS]
 
 
 @st.composite
@@ -63,7 +63,8 @@ def tables(draw: st.DrawFn, engine: Engine, name: str) -> Table:
     """A table that exists."""
     link = draw(st.sampled_from(sorted(LINKS)))
     key = draw(st.sampled_from([*engine.keys, *engine.keys[:2] * 2]))
-    mappings, visible, writable = draw(_mapped(secret=link == connections.USER_LINK_VALUE_TOKEN))
+    given = engine.given.get(key)
+    mappings, visible, writable = draw(_mapped(given, secret=link == connections.USER_LINK_VALUE_TOKEN))
     readable = () if key == "none" else writable
     link_type = draw(st.sampled_from([*engine.link_types, *engine.link_types[:2] * 3]))
     table = Table(engine, name, link, link_type, key, mappings, visible, readable)
@@ -73,25 +74,27 @@ def tables(draw: st.DrawFn, engine: Engine, name: str) -> Table:
 
 @st.composite
 def _mapped(
-    draw: st.DrawFn, *, secret: bool
+    draw: st.DrawFn, given: str | None, *, secret: bool
 ) -> tuple[tuple[common.FieldMapping, ...], dict[str, str], tuple[str, ...]]:
-    known = [column for column in COLUMNS if not (secret and column == "owner")]
+    columns = [*COLUMNS, *([given] if given and given not in COLUMNS else [])]
+    known = [column for column in columns if not (secret and column == "owner")]
+    never = ("owner", given)
     if draw(st.booleans()):
-        return (), {column: column for column in known}, tuple(column for column in known if column != "owner")
+        return (), {column: column for column in known}, tuple(column for column in known if column not in never)
     # Names of other columns among them: a field of a name is not the column of that name.
     turn = draw(st.sampled_from([0, 1, 3]))
     spare = draw(st.sampled_from(["", " field", ", desc"]))
     mappings, visible, writable = [], {}, []
-    for at, column in enumerate(COLUMNS):
+    for at, column in enumerate(columns):
         if column not in known or (column != "tag" and draw(st.sampled_from(range(5))) == 0):
             continue
-        field = COLUMNS[(at + turn) % len(COLUMNS)] + spare
+        field = columns[(at + turn) % len(columns)] + spare
         shown = column == "tag" or draw(st.sampled_from(range(5))) > 0
         editable = column == "tag" or draw(st.sampled_from(range(5))) > 0
         mappings.append(common.FieldMapping(field=field, column=column, visible=shown, editable=editable))
         if shown:
             visible[field] = column
-            if editable and column != "owner":
+            if editable and column not in never:
                 writable.append(field)
     return tuple(draw(st.permutations(mappings))), visible, tuple(writable)
 

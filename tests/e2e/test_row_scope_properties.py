@@ -14,10 +14,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from tests.contract import unhurried
 from tests.contract.calls import Caller
 from tests.contract.mysql_source import mysql_database
 from tests.contract.postgresql_source import postgresql_database
 from tests.contract.server import World, world_in
+from tests.e2e.row_scope_airtable import AirtableEngine
 from tests.e2e.row_scope_engine import Engine
 from tests.e2e.row_scope_mysql import MysqlEngine
 from tests.e2e.row_scope_nocodb import NocodbEngine
@@ -27,6 +29,7 @@ from tests.e2e.row_scope_reads import gets, lists, reaches
 from tests.e2e.row_scope_sqlite import SqliteEngine
 from tests.e2e.row_scope_story import Story
 from tests.e2e.row_scope_writes import batches, creates, deletes, imports, updates
+from tests.fakes.airtable import FakeAirtable
 from tests.servers.nocodb_server import server_or_skip
 
 LONG = "ROW_SCOPE_EXAMPLES" in os.environ
@@ -38,8 +41,8 @@ STEPS = (lists, gets, creates, updates, deletes, batches, imports, reaches)
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A server of its own: elsewhere the same tokens are other users'."""
-    with world_in(tmp_path_factory.mktemp("world")) as made:
+    """A server of its own: elsewhere the same tokens are other users'. It asks Airtable as often as it likes."""
+    with world_in(tmp_path_factory.mktemp("world"), program=(unhurried.__file__,)) as made:
         yield made
 
 
@@ -66,7 +69,13 @@ def _mysql(_: World) -> Iterator[Engine]:
         yield engine
 
 
-_ENGINES = {"sqlite": _sqlite, "postgresql": _postgresql, "mysql": _mysql, "nocodb": _nocodb}
+@contextmanager
+def _airtable(_: World) -> Iterator[Engine]:
+    with FakeAirtable() as fake:
+        yield AirtableEngine(fake)
+
+
+_ENGINES = {"sqlite": _sqlite, "postgresql": _postgresql, "mysql": _mysql, "nocodb": _nocodb, "airtable": _airtable}
 
 
 @pytest.fixture(scope="module", params=_ENGINES)
