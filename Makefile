@@ -9,7 +9,7 @@ LINT_CONFIG := protos/buf.json
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-kills test-servers drill check fix proto lock bench release-image clean
+.PHONY: help setup run demo test test-kills test-servers drill row-scope check fix proto lock bench release-image clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -39,6 +39,10 @@ test: setup ## Run the tests, with branch coverage
 
 drill: setup ## Send 1,000 messages while answers are lost and the server is killed
 	@RELAY_DRILL_SENDS=1000 $(BIN)/python -m pytest -q tests/e2e/relay/test_relay_drill.py
+
+row-scope: setup ## Search 10,000 random examples of each source, or of one (SOURCE=sqlite), for rows of others
+	@ROW_SCOPE_EXAMPLES=$${ROW_SCOPE_EXAMPLES:-10000} $(BIN)/python -m pytest -q \
+		tests/e2e/test_row_scope_properties.py $(if $(SOURCE),-k $(SOURCE)) $(ARGS)
 
 test-kills: setup ## Kill the server 100 times amid writes, backups, vacuums and restores, and 100 amid migrations
 	@KILLS=$${KILLS:-100} $(BIN)/python -m pytest -q tests/e2e/test_backups_kill.py tests/e2e/test_migration_kill.py $(ARGS)

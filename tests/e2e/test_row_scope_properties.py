@@ -90,7 +90,7 @@ def people(world: World) -> dict[Person, Caller]:
     return {person: world.user(person.token, identity=person.identity, jid=person.jid) for person in PEOPLE}
 
 
-@pytest.mark.timeout(120 + EXAMPLES)
+@pytest.mark.timeout(120 + 2 * EXAMPLES)
 def test_nobody_sees_or_changes_what_is_anothers(world: World, engine: Engine, people: dict[Person, Caller]) -> None:
     """After every step of any story no answer held another user's row, and no other user's row had changed."""
 
