@@ -4,24 +4,20 @@ import hashlib
 import sqlite3
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TypeAlias
 
 import grpc
 import pytest
-from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import StatusCode
 from grpc_health.v1 import health_pb2
 
 from tests.contract.calls import refused
 from tests.contract.server import World, world_in
+from tests.e2e.backup_files import made
 from tests.e2e.samples import create
-from wuzapi_manager.v1 import branding_pb2 as branding
-from wuzapi_manager.v1 import connection_pb2 as connections
 from wuzapi_manager.v1 import maintenance_pb2 as pb
 
 WatchStub: TypeAlias = "grpc.UnaryStreamMultiCallable[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse]"
@@ -32,10 +28,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with world_in(tmp_path_factory.mktemp("backups")) as made:
         create(made)
         yield made
-
-
-def made(world: World) -> pb.Backup:
-    return world.admin.maintenance.CreateBackup(pb.CreateBackupRequest()).backup
 
 
 def listed(world: World) -> list[str]:
@@ -168,108 +160,6 @@ def test_an_upload_of_something_else_is_refused_and_leaves_nothing(world: World)
         world.admin.maintenance.UploadBackup(iter([pb.UploadBackupRequest(sha256="x", size_bytes=-1, offset=5)]))
     assert list(refusal.violations) == ["sha256", "size_bytes", "offset"]
     assert listed(world) == before
-
-
-def rows(file: Path) -> dict[str, list[tuple[object, ...]]]:
-    """Every row of every table that a restore must bring back as it was."""
-    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
-        return {
-            table: list(database.execute(f"SELECT {columns} FROM {table} ORDER BY 1, 2"))
-            for table, columns in (
-                ("database_connections", "id, name, type, status, field_mappings, created_at"),
-                ("connection_assignments", "connection_id, user_hash, position"),
-                ("system_metadata", "key, value, created_at, updated_at"),
-            )
-        }
-
-
-def test_the_restore_drill(tmp_path: Path) -> None:
-    """A backup made under load restores to all rows of its moment; what it replaced comes back by another restore.
-
-    While the content is exchanged health says NOT_SERVING, and what was cached or known by etag before is not served.
-    """
-    with world_in(tmp_path) as world:
-        connection_id = create(world).id
-        old = world.admin.connections.GetConnection(connections.GetConnectionRequest(id=connection_id)).connection
-        world.admin.branding.UpdateBranding(
-            branding.UpdateBrandingRequest(branding=branding.Branding(app_name="before"))
-        )
-        stop = threading.Event()
-        written: list[int] = []
-
-        def write() -> None:
-            while not stop.is_set():
-                set_value(world, f"load.{len(written)}", str(len(written)))
-                written.append(1)
-
-        load = threading.Thread(target=write)
-        load.start()
-        under_load = made(world)
-        acknowledged = len(written)
-        stop.set()
-        load.join()
-        assert acknowledged > 0
-        held = under_load.row_counts["system_metadata"]
-        quiet = made(world)
-        expected = rows(world.database)
-
-        set_value(world, "later", "x")
-        world.admin.connections.UpdateConnection(
-            connections.UpdateConnectionRequest(
-                connection=connections.Connection(id=connection_id, name="renamed"),
-                update_mask=FieldMask(paths=["name"]),
-            )
-        )
-        world.admin.branding.UpdateBranding(
-            branding.UpdateBrandingRequest(branding=branding.Branding(app_name="after"))
-        )
-        assert world.public.branding.GetBranding(branding.GetBrandingRequest()).branding.app_name == "after"
-        seen: list[int] = []
-        stub: grpc.UnaryStreamMultiCallable[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse] = (
-            world.channel.unary_stream(
-                "/grpc.health.v1.Health/Watch",
-                health_pb2.HealthCheckRequest.SerializeToString,
-                health_pb2.HealthCheckResponse.FromString,
-            )
-        )
-        watch = stub(health_pb2.HealthCheckRequest(service="readiness"))
-        watching = threading.Thread(target=lambda: seen.extend(each.status for each in _until_ended(watch)))
-        watching.start()
-        done = world.admin.maintenance.RestoreBackup(pb.RestoreBackupRequest(name=quiet.name), timeout=100)
-        watch_for(lambda: seen.count(health_pb2.HealthCheckResponse.SERVING) >= 2)
-        watch.cancel()
-        watching.join()
-        assert health_pb2.HealthCheckResponse.NOT_SERVING in seen
-        assert (done.backup.name, done.replaced.origin) == (quiet.name, pb.BACKUP_ORIGIN_BEFORE_RESTORE)
-        assert rows(world.database) == expected
-        again = world.admin.connections.GetConnection(connections.GetConnectionRequest(id=connection_id)).connection
-        assert (again.name, again.etag == old.etag) == (old.name, False)
-        assert world.public.branding.GetBranding(branding.GetBrandingRequest()).branding.app_name == "before"
-        checked = world.admin.maintenance.CheckIntegrity(pb.CheckIntegrityRequest(depth=pb.CHECK_DEPTH_FULL))
-        assert checked.ok, checked.problems
-
-        world.admin.maintenance.RestoreBackup(pb.RestoreBackupRequest(name=done.replaced.name), timeout=100)
-        assert values(world)["later"] == "x"
-        assert world.public.branding.GetBranding(branding.GetBrandingRequest()).branding.app_name == "after"
-        world.admin.maintenance.RestoreBackup(pb.RestoreBackupRequest(name=under_load.name), timeout=100)
-        kept = values(world)
-        assert kept == {f"load.{number}": str(number) for number in range(len(kept))}
-        assert len(kept) <= held
-
-
-def _until_ended(watch: "Iterator[health_pb2.HealthCheckResponse]") -> Iterator[health_pb2.HealthCheckResponse]:
-    try:
-        yield from watch
-    except grpc.RpcError:
-        return
-
-
-def watch_for(true: Callable[[], bool]) -> None:
-    """Waits until something holds, at most half a minute."""
-    until = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < until
-        threading.Event().wait(0.02)
 
 
 def test_one_at_a_time(world: World) -> None:

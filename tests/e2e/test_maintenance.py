@@ -75,6 +75,34 @@ def test_stats_count_what_is_there(fresh: World) -> None:
     assert stats.pragmas["foreign_keys"] == "1"
 
 
+def test_stats_tell_how_old_backups_are_and_how_fast_all_is(fresh: World) -> None:
+    """The oldest and newest verified backup, hits of caches and percentiles; no backups where there is no folder."""
+    calls = fresh.admin.maintenance
+    none = calls.GetStats(pb.GetStatsRequest())
+    assert (none.backups.count, none.backups.HasField("oldest_verified_time")) == (0, False)
+    made = [calls.CreateBackup(pb.CreateBackupRequest()).backup for _ in range(3)]
+    first = fresh.data / "backups" / made[0].name
+    first.write_bytes(first.read_bytes()[:-1])
+    with refused(StatusCode.DATA_LOSS):
+        calls.VerifyBackup(pb.VerifyBackupRequest(name=made[0].name))
+    user = fresh.user("token-of-bia")
+    for _ in range(4):
+        user.connections.ListUserConnections(connections.ListUserConnectionsRequest())
+    stats = calls.GetStats(pb.GetStatsRequest())
+    assert (stats.backups.count, stats.backups.verified_count) == (3, 2)
+    assert stats.backups.oldest_verified_time == made[1].create_time
+    assert stats.backups.newest_verified_time == made[2].create_time
+    assert stats.backups.size_bytes == sum(backup.size_bytes for backup in made) - 1
+    rates = {cache.name: cache.hit_rate for cache in stats.caches}
+    assert rates["users"] == 0.75
+    for times in (stats.query_times, stats.call_times):
+        ordered = [each.ToNanoseconds() for each in (times.p50, times.p95, times.p99)]
+        assert 0 < ordered[0] <= ordered[1] <= ordered[2]
+    (fresh.data / "backups").rename(fresh.data / "away")
+    (fresh.data / "backups").write_text("no folder")
+    assert not calls.GetStats(pb.GetStatsRequest()).HasField("backups")
+
+
 @pytest.mark.parametrize("depth", [pb.CHECK_DEPTH_UNSPECIFIED, pb.CHECK_DEPTH_QUICK, pb.CHECK_DEPTH_FULL])
 def test_a_sound_database_passes_its_checks(world: World, depth: "pb.CheckDepth.ValueType") -> None:
     """Nothing is found, whatever the depth, and the answer tells which it was."""

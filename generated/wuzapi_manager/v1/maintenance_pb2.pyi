@@ -303,6 +303,10 @@ class GetStatsResponse(_message.Message):
     FILE_FIELD_NUMBER: _builtins.int
     PRAGMAS_FIELD_NUMBER: _builtins.int
     SQLITE_VERSION_FIELD_NUMBER: _builtins.int
+    BACKUPS_FIELD_NUMBER: _builtins.int
+    CACHES_FIELD_NUMBER: _builtins.int
+    QUERY_TIMES_FIELD_NUMBER: _builtins.int
+    CALL_TIMES_FIELD_NUMBER: _builtins.int
     connection_count: _builtins.int
     """Connections that are not deleted."""
     deleted_connection_count: _builtins.int
@@ -331,6 +335,22 @@ class GetStatsResponse(_message.Message):
     def pragmas(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """How SQLite is set: pragmas by name."""
 
+    @_builtins.property
+    def backups(self) -> Global___BackupFigures:
+        """The backups; unset where their folder cannot be read."""
+
+    @_builtins.property
+    def caches(self) -> _containers.RepeatedCompositeFieldContainer[Global___CacheFigures]:
+        """The caches of this process."""
+
+    @_builtins.property
+    def query_times(self) -> Global___Times:
+        """How long statements on the service's own database took in this process."""
+
+    @_builtins.property
+    def call_times(self) -> Global___Times:
+        """How long calls of this service took in this process."""
+
     def __init__(
         self,
         *,
@@ -345,14 +365,60 @@ class GetStatsResponse(_message.Message):
         file: Global___DatabaseFile | None = ...,
         pragmas: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         sqlite_version: _builtins.str = ...,
+        backups: Global___BackupFigures | None = ...,
+        caches: _abc.Iterable[Global___CacheFigures] | None = ...,
+        query_times: Global___Times | None = ...,
+        call_times: Global___Times | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["file", b"file"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["backups", b"backups", "call_times", b"call_times", "file", b"file", "query_times", b"query_times"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment_count", b"assignment_count", "audit_event_count", b"audit_event_count", "branding_revision_count", b"branding_revision_count", "connection_count", b"connection_count", "connection_counts", b"connection_counts", "deleted_connection_count", b"deleted_connection_count", "file", b"file", "metadata_count", b"metadata_count", "pragmas", b"pragmas", "remembered_request_count", b"remembered_request_count", "sqlite_version", b"sqlite_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment_count", b"assignment_count", "audit_event_count", b"audit_event_count", "backups", b"backups", "branding_revision_count", b"branding_revision_count", "caches", b"caches", "call_times", b"call_times", "connection_count", b"connection_count", "connection_counts", b"connection_counts", "deleted_connection_count", b"deleted_connection_count", "file", b"file", "metadata_count", b"metadata_count", "pragmas", b"pragmas", "query_times", b"query_times", "remembered_request_count", b"remembered_request_count", "sqlite_version", b"sqlite_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatsResponse: _TypeAlias = GetStatsResponse  # noqa: Y015
+
+@_typing.final
+class BackupFigures(_message.Message):
+    """The backups that there are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNT_FIELD_NUMBER: _builtins.int
+    VERIFIED_COUNT_FIELD_NUMBER: _builtins.int
+    OLDEST_VERIFIED_TIME_FIELD_NUMBER: _builtins.int
+    NEWEST_VERIFIED_TIME_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    """How many."""
+    verified_count: _builtins.int
+    """How many of them are verified."""
+    size_bytes: _builtins.int
+    """The bytes of all their files."""
+    @_builtins.property
+    def oldest_verified_time(self) -> _timestamp_pb2.Timestamp:
+        """When the oldest verified one was made; unset where none is verified."""
+
+    @_builtins.property
+    def newest_verified_time(self) -> _timestamp_pb2.Timestamp:
+        """When the newest verified one was made; unset where none is verified."""
+
+    def __init__(
+        self,
+        *,
+        count: _builtins.int = ...,
+        verified_count: _builtins.int = ...,
+        oldest_verified_time: _timestamp_pb2.Timestamp | None = ...,
+        newest_verified_time: _timestamp_pb2.Timestamp | None = ...,
+        size_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["newest_verified_time", b"newest_verified_time", "oldest_verified_time", b"oldest_verified_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "newest_verified_time", b"newest_verified_time", "oldest_verified_time", b"oldest_verified_time", "size_bytes", b"size_bytes", "verified_count", b"verified_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BackupFigures: _TypeAlias = BackupFigures  # noqa: Y015
 
 @_typing.final
 class ConnectionCount(_message.Message):

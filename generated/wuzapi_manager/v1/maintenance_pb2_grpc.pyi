@@ -44,7 +44,9 @@ class MaintenanceServiceStub:
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_maintenance_pb2.GetServerInfoRequest, _maintenance_pb2.GetServerInfoResponse]
     """Tells what runs here: versions, since when, and with which settings. Secrets are left out."""
     GetStats: _grpc.UnaryUnaryMultiCallable[_maintenance_pb2.GetStatsRequest, _maintenance_pb2.GetStatsResponse]
-    """Counts what the database holds, and tells how large its files are and how SQLite is set."""
+    """Counts what the database holds, and tells how large its files are, how SQLite is set, how old the backups are, how
+    often the caches hit, and how long statements and calls take.
+    """
     CheckIntegrity: _grpc.UnaryUnaryMultiCallable[_maintenance_pb2.CheckIntegrityRequest, _maintenance_pb2.CheckIntegrityResponse]
     """Checks the database for damage. It reads the whole file, which for a large one takes longer than a call may: the
     command line's `check` has no such bound.
@@ -182,7 +184,9 @@ class MaintenanceServiceAsyncStub(MaintenanceServiceStub):
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_maintenance_pb2.GetServerInfoRequest, _maintenance_pb2.GetServerInfoResponse]  # type: ignore[assignment]
     """Tells what runs here: versions, since when, and with which settings. Secrets are left out."""
     GetStats: _aio.UnaryUnaryMultiCallable[_maintenance_pb2.GetStatsRequest, _maintenance_pb2.GetStatsResponse]  # type: ignore[assignment]
-    """Counts what the database holds, and tells how large its files are and how SQLite is set."""
+    """Counts what the database holds, and tells how large its files are, how SQLite is set, how old the backups are, how
+    often the caches hit, and how long statements and calls take.
+    """
     CheckIntegrity: _aio.UnaryUnaryMultiCallable[_maintenance_pb2.CheckIntegrityRequest, _maintenance_pb2.CheckIntegrityResponse]  # type: ignore[assignment]
     """Checks the database for damage. It reads the whole file, which for a large one takes longer than a call may: the
     command line's `check` has no such bound.
@@ -329,7 +333,9 @@ class MaintenanceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _maintenance_pb2.GetStatsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_maintenance_pb2.GetStatsResponse, _abc.Awaitable[_maintenance_pb2.GetStatsResponse]]:
-        """Counts what the database holds, and tells how large its files are and how SQLite is set."""
+        """Counts what the database holds, and tells how large its files are, how SQLite is set, how old the backups are, how
+        often the caches hit, and how long statements and calls take.
+        """
 
     @_abc_1.abstractmethod
     def CheckIntegrity(

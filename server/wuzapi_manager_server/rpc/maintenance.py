@@ -91,7 +91,17 @@ class MaintenanceServicer(maintenance_pb2_grpc.MaintenanceServiceServicer):
 
     async def GetStats(self, request: pb.GetStatsRequest, context: Context) -> pb.GetStatsResponse:
         """See the proto."""
-        return _stats_to(await self._maintenance.stats(), self._about.sqlite_version)
+        stats = await self._maintenance.stats()
+        figures = self._upkeep.metrics(stats)
+        response = _stats_to(stats, self._about.sqlite_version)
+        more = pb.GetStatsResponse(
+            backups=await self._backups.figures(),
+            caches=figures.caches,
+            query_times=figures.queries.times,
+            call_times=figures.calls.times,
+        )
+        response.MergeFrom(more)
+        return response
 
     async def CheckIntegrity(self, request: pb.CheckIntegrityRequest, context: Context) -> pb.CheckIntegrityResponse:
         """See the proto."""

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from wuzapi_manager.v1 import maintenance_pb2 as pb
 from wuzapi_manager_server.domain.backup import Backup
-from wuzapi_manager_server.errors import InvalidInput, Text, Violation
+from wuzapi_manager_server.errors import FileSystemError, InvalidInput, Text, Violation
 from wuzapi_manager_server.rpc.call import current
 from wuzapi_manager_server.rpc.convert_common import timestamp_to
 from wuzapi_manager_server.rpc.requests import Problems, binding, required
@@ -48,6 +48,21 @@ class BackupCalls:
         if len(left) > size:
             response.next_page_token = self._tokens.give((left[size - 1].name,), bound)
         return response
+
+    async def figures(self) -> pb.BackupFigures | None:
+        """How many there are and how old they are; None where that cannot be read."""
+        try:
+            found = await asyncio.to_thread(self._backups.folder.all)
+        except FileSystemError:
+            return None
+        verified = [backup.create_time for backup in found if backup.verify_time is not None]
+        return pb.BackupFigures(
+            count=len(found),
+            verified_count=len(verified),
+            oldest_verified_time=timestamp_to(min(verified, default=None)),
+            newest_verified_time=timestamp_to(max(verified, default=None)),
+            size_bytes=sum(backup.size for backup in found),
+        )
 
     async def verify(self, request: pb.VerifyBackupRequest) -> pb.VerifyBackupResponse:
         """One, verified."""
