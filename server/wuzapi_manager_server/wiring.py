@@ -145,7 +145,7 @@ async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
         backups.failures = metrics.backups.failures
         schedule = BackupSchedule(backups, settings.backup_schedule, now_utc) if settings.backup_schedule else None
         gauges = BackupGauges(backups, schedule, metrics.backups)
-        upkeep = Upkeep(database, metrics.caches.caches, backups.folder)
+        upkeep = Upkeep(database, metrics.caches.caches, backups.folder, callers.changed_all)
         scheduled = [each for each in (schedule, _upkeep_schedule(settings, upkeep, database)) if each is not None]
         shared = _Shared(
             settings, database, box, store, once, sources, audits, audit, callers, metrics, backups, upkeep

@@ -1216,7 +1216,7 @@ class ClearCachesResponse(_message.Message):
     CLEARED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def cleared(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """How many entries each cache had."""
+        """How many entries each cache of the process that answered had."""
 
     def __init__(
         self,

@@ -232,8 +232,8 @@ class MaintenanceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ClearCaches(self, request, context):
-        """Forgets what is cached in this process: users and connections are asked for anew. What is known of the columns of
-        tables is never older than a minute.
+        """Forgets what is cached: users are asked for anew in all worker processes, and this one reads connections anew, which
+        no process takes for current without a look. What is known of the columns of tables is never older than a minute.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

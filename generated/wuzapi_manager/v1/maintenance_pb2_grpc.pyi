@@ -91,8 +91,8 @@ class MaintenanceServiceStub:
     - ABORTED, CONFLICT: it runs already; the metadata says since when as `since`, and by whose request as `request_id`.
     """
     ClearCaches: _grpc.UnaryUnaryMultiCallable[_maintenance_pb2.ClearCachesRequest, _maintenance_pb2.ClearCachesResponse]
-    """Forgets what is cached in this process: users and connections are asked for anew. What is known of the columns of
-    tables is never older than a minute.
+    """Forgets what is cached: users are asked for anew in all worker processes, and this one reads connections anew, which
+    no process takes for current without a look. What is known of the columns of tables is never older than a minute.
     """
     ListAuditEvents: _grpc.UnaryUnaryMultiCallable[_maintenance_pb2.ListAuditEventsRequest, _maintenance_pb2.ListAuditEventsResponse]
     """Lists who did what to what, newest first. Entries are kept for 90 days.
@@ -231,8 +231,8 @@ class MaintenanceServiceAsyncStub(MaintenanceServiceStub):
     - ABORTED, CONFLICT: it runs already; the metadata says since when as `since`, and by whose request as `request_id`.
     """
     ClearCaches: _aio.UnaryUnaryMultiCallable[_maintenance_pb2.ClearCachesRequest, _maintenance_pb2.ClearCachesResponse]  # type: ignore[assignment]
-    """Forgets what is cached in this process: users and connections are asked for anew. What is known of the columns of
-    tables is never older than a minute.
+    """Forgets what is cached: users are asked for anew in all worker processes, and this one reads connections anew, which
+    no process takes for current without a look. What is known of the columns of tables is never older than a minute.
     """
     ListAuditEvents: _aio.UnaryUnaryMultiCallable[_maintenance_pb2.ListAuditEventsRequest, _maintenance_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
     """Lists who did what to what, newest first. Entries are kept for 90 days.
@@ -428,8 +428,8 @@ class MaintenanceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _maintenance_pb2.ClearCachesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_maintenance_pb2.ClearCachesResponse, _abc.Awaitable[_maintenance_pb2.ClearCachesResponse]]:
-        """Forgets what is cached in this process: users and connections are asked for anew. What is known of the columns of
-        tables is never older than a minute.
+        """Forgets what is cached: users are asked for anew in all worker processes, and this one reads connections anew, which
+        no process takes for current without a look. What is known of the columns of tables is never older than a minute.
         """
 
     @_abc_1.abstractmethod

@@ -168,7 +168,7 @@ class MaintenanceServicer(maintenance_pb2_grpc.MaintenanceServiceServicer):
 
     async def ClearCaches(self, request: pb.ClearCachesRequest, context: Context) -> pb.ClearCachesResponse:
         """See the proto."""
-        return self._upkeep.clear()
+        return await self._upkeep.clear()
 
     async def ListAuditEvents(self, request: pb.ListAuditEventsRequest, context: Context) -> pb.ListAuditEventsResponse:
         """See the proto."""

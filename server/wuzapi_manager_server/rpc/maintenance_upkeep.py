@@ -35,9 +35,9 @@ class UpkeepCalls:
                     steps_done=each.steps_done,
                 )
 
-    def clear(self) -> pb.ClearCachesResponse:
-        """How many entries each cache had."""
-        return pb.ClearCachesResponse(cleared=self._upkeep.clear_caches())
+    async def clear(self) -> pb.ClearCachesResponse:
+        """How many entries each cache of this process had."""
+        return pb.ClearCachesResponse(cleared=await self._upkeep.clear_caches())
 
     def metrics(self, stats: Stats) -> pb.GetMetricsResponse:
         """The figures as they are now."""

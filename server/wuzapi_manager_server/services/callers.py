@@ -16,6 +16,8 @@ from wuzapi_manager_server.upstreams.wuzapi import WuzapiUser
 
 LONGEST_TTL = timedelta(hours=24)
 """The longest that users may be kept: what was told of changes may be forgotten afterwards."""
+EVERYONE = "*"
+"""Stands for the ids of all users in what processes tell each other; WUZAPI gives no such id."""
 _LONGEST_QUESTION = 60.0
 _PUBLIC = Public()
 _ADMIN = Admin()
@@ -155,6 +157,11 @@ class Callers:
         except ServiceError as error:
             logger().warning("change of a user not told", **failure(error))
 
+    async def changed_all(self) -> None:
+        """Drops what is kept of all users, here and in all other processes before this returns, as `changed`."""
+        self.clear()
+        await self.changed(identity=EVERYONE)
+
     def _catch_up(self) -> None:
         """Drops what changed in other processes. Tokens are not told: refusals, which are short-lived, go all."""
         if self._changes is None:
@@ -167,7 +174,7 @@ class Callers:
         if self._seen and (not told or told[0].number != self._seen):  # purged, or the database was restored
             self._users.clear()
         changed = {change.user_id for change in told if change.number != self._seen}
-        self._users.drop(lambda _, user: user.id in changed or not user.id)
+        self._users.drop(lambda _, user: user.id in changed or EVERYONE in changed or not user.id)
         self._seen = told[-1].number if told else 0
 
     def _admin(self, authorization: str) -> Admin:

@@ -47,21 +47,33 @@ class Progress:
     seconds: float = 0.0
 
 
-class Upkeep:
-    """Keeps the database in shape, and the caches."""
+async def _nowhere() -> None:
+    """For a process that is alone."""
 
-    def __init__(self, database: Database, caches: Sequence[Cache], folder: BackupFolder) -> None:
+
+class Upkeep:
+    """Keeps the database in shape, and the caches. `elsewhere` clears those of other processes."""
+
+    def __init__(
+        self,
+        database: Database,
+        caches: Sequence[Cache],
+        folder: BackupFolder,
+        elsewhere: Callable[[], Awaitable[None]] = _nowhere,
+    ) -> None:
         self.caches = caches
+        self._elsewhere = elsewhere
         self._folder = folder
         self._database = database
         self._runs: tuple[datetime, str] | None = None
 
-    def clear_caches(self) -> Mapping[str, int]:
-        """Clears all, and says how many entries each had."""
+    async def clear_caches(self) -> Mapping[str, int]:
+        """Clears all, and says how many entries each had here."""
         cleared: dict[str, int] = {}
         for cache in self.caches:
             cleared[cache.name] = len(cache)
             cache.clear()
+        await self._elsewhere()
         return cleared
 
     async def run(self, *, force_vacuum: bool) -> AsyncGenerator[Progress]:
@@ -145,5 +157,5 @@ class Upkeep:
         return State.DONE, Text("The write-ahead log is empty", "O log de gravação (WAL) está vazio")
 
     async def _clear(self) -> tuple[State, Text]:
-        cleared = sum(self.clear_caches().values())
+        cleared = sum((await self.clear_caches()).values())
         return State.DONE, Text(f"{cleared} entries were forgotten", f"{cleared} entradas removidas")

@@ -15,6 +15,7 @@ from tests.e2e.relay.conftest import until, user_of
 from tests.e2e.relay.test_relay_media import document, uploaded
 from tests.fakes.wuzapi import State
 from wuzapi_manager.v1 import connection_pb2 as connections
+from wuzapi_manager.v1 import maintenance_pb2 as maintenance
 from wuzapi_manager.v1 import relay_pb2 as pb
 
 _ALONE = (("grpc.use_local_subchannel_pool", 1),)
@@ -98,6 +99,18 @@ def test_a_user_who_was_made_is_known_everywhere(world: World) -> None:
         asked(caller)
     for channel in channels:
         channel.close()
+
+
+def test_cleared_caches_are_so_everywhere(world: World, both: Callable[[str], list[Caller]]) -> None:
+    """ClearCaches is one worker's to answer, and all ask for users anew."""
+    token = "token-of-the-replaced"
+    world.user(token)
+    callers = both(token)
+    del world.wuzapi.users[user_of(world.wuzapi, token).id]
+    world.admin.maintenance.ClearCaches(maintenance.ClearCachesRequest())
+    for caller in callers:
+        with refused(grpc.StatusCode.UNAUTHENTICATED, "INVALID_TOKEN"):
+            asked(caller)
 
 
 def test_others_are_not_asked_for_anew(world: World, both: Callable[[str], list[Caller]]) -> None:
