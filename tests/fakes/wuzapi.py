@@ -10,6 +10,7 @@
 import argparse
 import re
 import secrets
+import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -295,10 +296,11 @@ def main(arguments: list[str] | None = None) -> None:
         told.append(f"  token-of-caio  no phone yet: its QR code is scanned {options.scan_after:g} s after it connects")
         sys.stdout.write("\n".join([*told, ""]))
         sys.stdout.flush()
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            sys.stdout.write(f"\n{len(fake.sent)} messages were taken\n")
+        stopped = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):  # a shell has what it runs in the background ignore SIGINT
+            signal.signal(number, lambda *_: stopped.set())
+        stopped.wait()
+        sys.stdout.write(f"\n{len(fake.sent)} messages were taken\n")
 
 
 if __name__ == "__main__":

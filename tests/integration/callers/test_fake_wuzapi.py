@@ -170,8 +170,8 @@ def test_it_runs_as_a_program() -> None:
             states = [client.get("/session/status", headers={"token": token}).json()["data"] for token in tokens]
         assert [state["loggedIn"] for state in states] == [True, True, False]
         process.send_signal(signal.SIGINT)
-        assert process.stdout.read() == "\n0 messages were taken\n"
-        assert process.wait(10) == 0
+        assert process.communicate(timeout=30) == ("\n0 messages were taken\n", None)
+        assert process.returncode == 0
 
 
 def test_a_port_that_is_taken_is_told(fake: FakeWuzapi) -> None:
