@@ -44,8 +44,8 @@ row-scope: setup ## Search 10,000 random examples of each source, or of one (SOU
 	@ROW_SCOPE_EXAMPLES=$${ROW_SCOPE_EXAMPLES:-10000} $(BIN)/python -m pytest -q \
 		tests/e2e/test_row_scope_properties.py $(if $(SOURCE),-k $(SOURCE)) $(ARGS)
 
-test-kills: setup ## Kill the server 100 times amid writes, backups, vacuums and restores, and 100 amid migrations
-	@KILLS=$${KILLS:-100} $(BIN)/python -m pytest -q tests/e2e/test_backups_kill.py tests/e2e/test_migration_kill.py $(ARGS)
+test-kills: setup ## Kill the server 100 times each amid all its work, migrations, and restores offline
+	@KILLS=$${KILLS:-100} $(BIN)/python -m pytest -q tests/e2e/test_*_kill.py tests/e2e/test_restore_offline.py -k kill $(ARGS)
 
 check: setup ## Judge everything but the tests: format, lint, types, layers, protos
 	@$(BIN)/ruff format --check .

@@ -1,21 +1,29 @@
 """`wuzapi-manager backup restore` without a server: a failure is one sentence, and a damaged database no obstacle."""
 
+import os
 import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
+from random import Random, SystemRandom
 from typing import NamedTuple
 
 import pytest
 
 from tests.contract.server import World, world_in
 from tests.e2e.backup_files import Rows, made, plant, rows, scratch
+from tests.e2e.killable import kill
 from tests.e2e.samples import create
 from wuzapi_manager.v1 import maintenance_pb2 as pb
 from wuzapi_manager_server.secret_box import SecretBox
+
+KILLS = int(os.environ.get("KILLS") or 1)
+SEED = int(os.environ.get("KILL_SEED") or SystemRandom().randrange(2**32))
 
 
 class Machine(NamedTuple):
@@ -39,6 +47,19 @@ class Machine(NamedTuple):
         return subprocess.run(
             command, env=environment, cwd=self.folder, capture_output=True, text=True, check=False, timeout=60
         )
+
+    @contextmanager
+    def started(self, *arguments: str) -> "Iterator[subprocess.Popen[str]]":
+        """A command that is killed when the context ends."""
+        environment = {"PATH": "/usr/bin", "GRPC_PORT": self.port, "LOG_FORMAT": "json"}
+        command = [sys.executable, "-m", "wuzapi_manager_server", *arguments]
+        with subprocess.Popen(
+            command, env=environment, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                yield process
+            finally:
+                kill(process)
 
     def content(self) -> Rows:
         return rows(self.database)
@@ -114,6 +135,37 @@ def test_a_database_that_cannot_be_used_is_put_aside(machine: Machine) -> None:
     assert kept.read_bytes() == damaged
     assert kept.name in done.stdout
     assert kept.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.timeout(3_600)
+def test_a_kill_amid_it_leaves_one_or_the_other(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    """A damaged database that is being replaced is there as it was, or what was restored is; the next one works."""
+    with machine.database.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 40_000)
+    damaged = machine.database.read_bytes()
+    random = Random(SEED)
+    fresh = machine.database.with_name(".wuzapi.db.restored")
+    done = 0
+    for number in range(KILLS):
+        machine.database.write_bytes(damaged)
+        with machine.started("backup", "restore", machine.good) as process:
+            until = time.monotonic() + 60
+            while not fresh.exists() and process.poll() is None:
+                assert time.monotonic() < until
+                threading.Event().wait(0.0005)
+            threading.Event().wait(random.uniform(0.0, 0.25))
+        said = f"KILL_SEED={SEED}, kill {number}"
+        if machine.database.read_bytes() != damaged:
+            assert {"before"} == keys(machine) & {"before", "after"}, said
+            assert any(kept.read_bytes() == damaged for kept in machine.database.parent.glob("*.damaged-*")), said
+            done += 1
+    with capsys.disabled():
+        print(f" survived {KILLS} kills, {done} behind the exchange", end="")  # noqa: T201 - what the test is for
+    machine.database.write_bytes(damaged)
+    last = machine.run("backup", "restore", machine.good)
+    assert last.returncode == 0, last.stderr
+    assert {"before"} == keys(machine) & {"before", "after"}
 
 
 def test_a_database_of_a_newer_program_is_put_aside(machine: Machine) -> None:
