@@ -125,3 +125,10 @@ async def test_when_all_have_gone_the_next_is_chained_to_the_last(
     assert audit.check() == ()
     await database.write(lambda: database.changed("UPDATE audit_events SET previous = zeroblob(32)"))
     assert audit.check() != ()
+
+
+async def test_a_text_that_became_bytes_is_found(database: Database, audit: AuditStore) -> None:
+    """The same bytes as another type have the same hash, and are told all the same."""
+    await fill(database, audit, 3)
+    await database.write(lambda: database.changed("UPDATE audit_events SET peer = x'' WHERE id = 2 AND peer = ''"))
+    assert audit.check() == ("audit entry 2 was changed",)

@@ -123,7 +123,7 @@ async def test_the_last_verified_backup_is_never_removed(backups: Backups, clock
     """Also where it is older than all that is kept and each later one turned out to be damaged."""
     clock.now = at(1, 3, 30)
     old = await backups.create(Origin.SCHEDULE)
-    for day in range(2, 8):
+    for day in range(9, 17):
         clock.now = at(day, 3, 30)
         later = await backups.create(Origin.SCHEDULE)
         spoil(backups, later)
