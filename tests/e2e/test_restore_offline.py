@@ -146,7 +146,7 @@ def test_a_kill_amid_it_leaves_one_or_the_other(machine: Machine, capsys: pytest
     damaged = machine.database.read_bytes()
     random = Random(SEED)
     fresh = machine.database.with_name(".wuzapi.db.restored")
-    done = 0
+    done, span = 0, 0.4
     for number in range(KILLS):
         machine.database.write_bytes(damaged)
         with machine.started("backup", "restore", machine.good) as process:
@@ -154,9 +154,11 @@ def test_a_kill_amid_it_leaves_one_or_the_other(machine: Machine, capsys: pytest
             while not fresh.exists() and process.poll() is None:
                 assert time.monotonic() < until
                 threading.Event().wait(0.0005)
-            threading.Event().wait(random.uniform(0.0, 0.25))
+            threading.Event().wait(random.uniform(0.0, span))
         said = f"KILL_SEED={SEED}, kill {number}"
-        if machine.database.read_bytes() != damaged:
+        before = machine.database.read_bytes() == damaged
+        span *= 1.3 if before else 0.7  # it aims at the exchange, by what was hit
+        if not before:
             assert {"before"} == keys(machine) & {"before", "after"}, said
             assert any(kept.read_bytes() == damaged for kept in machine.database.parent.glob("*.damaged-*")), said
             done += 1
