@@ -177,7 +177,7 @@ def now_utc() -> datetime:
 
 def moment_text(moment: datetime) -> str:
     """An aware moment as it is stored: texts sort as their moments do."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def moment_of(text: str) -> datetime:
