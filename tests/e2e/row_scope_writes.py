@@ -93,8 +93,11 @@ def batches(story: Story, desk: Desk) -> None:
         assert all(story.may_write(values) for _, values, _ in changes)
         story.changed(desk, tags, dry=dry)
     else:
-        desk.delete_many([target.id for target, _ in targets], validate_only=dry)
-        story.gone(desk, tags, dry=dry)
+        answer = desk.delete_many([target.id for target, _ in targets], validate_only=dry)
+        # Without transactions each is for itself here too: NocoDB takes no empty key.
+        kept = {targets[at][0].tag for at, status in enumerate(answer.statuses) if status.code}
+        assert not (answer.atomic and kept)
+        story.gone(desk, tags - kept, dry=dry)
     assert all(target.id in own for target, own in targets)
 
 
