@@ -45,7 +45,7 @@ class PostgresqlSource(ServerSource):
 
     def listed(self, connection: sa.Connection, after: Place, limit: int) -> list[Place]:
         """See ServerSource."""
-        return postgresql_schema.listed(connection, after, limit)
+        return postgresql_schema.listed(connection, self._place.schema, after, limit)
 
     async def try_tls(self, addresses: list[str], deadline: Deadline) -> Text:
         """See ServerSource."""

@@ -24,7 +24,7 @@ _REASONS = {
 _LISTED = sa.text("""
     SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
-      AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
+      AND (n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema' OR n.nspname = :own)
       AND (n.nspname COLLATE "C", c.relname COLLATE "C") > (:schema, :name)
       AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
       AND pg_catalog.has_any_column_privilege(c.oid, 'SELECT')
@@ -82,9 +82,12 @@ _TIE = Column("\0ctid", ColumnType.OTHER, "tid", nullable=False)
 """Where a row lies, under a name that no column can have."""
 
 
-def listed(connection: sa.Connection, after: Place, limit: int) -> list[Place]:
-    """See ServerSource. Partitions are left out: they are read through their table."""
-    values = {"schema": after.schema, "name": after.name, "limit": limit}
+def listed(connection: sa.Connection, own: str, after: Place, limit: int) -> list[Place]:
+    """See ServerSource. Partitions are left out: they are read through their table.
+
+    So are the schemas that every database has, but for the connection's `own`.
+    """
+    values = {"own": own, "schema": after.schema, "name": after.name, "limit": limit}
     return [Place(*row) for row in connection.execute(_LISTED, values)]
 
 

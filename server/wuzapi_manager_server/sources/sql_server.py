@@ -10,13 +10,13 @@ import sqlalchemy as sa
 
 from wuzapi_manager_server.domain.connection import SqlServer
 from wuzapi_manager_server.domain.deadline import Deadline
-from wuzapi_manager_server.domain.table import Row, SourceTables, Step
+from wuzapi_manager_server.domain.table import Row, SourceTables, Step, Table
 from wuzapi_manager_server.errors import ConnectionFailed, QueryFailed, ServiceError, Text
 from wuzapi_manager_server.sources.base import Query
 from wuzapi_manager_server.sources.sql import DESCRIPTION_LIFE, SqlSource
 from wuzapi_manager_server.sources.sql_pool import ServerPools
 from wuzapi_manager_server.sources.sql_read import Reading
-from wuzapi_manager_server.sources.sql_table import Altered, SqlTable
+from wuzapi_manager_server.sources.sql_table import Altered, NoTable, SqlTable
 from wuzapi_manager_server.sources.sql_work import LONGEST_WAIT, Job, closed
 from wuzapi_manager_server.sources.trial import PORT_ANSWERS, addresses_found, tried
 
@@ -95,15 +95,19 @@ class ServerSource(SqlSource):
                 raise altered(self._place.name) from error
 
     async def tables(self, after: tuple[str, str], limit: int, deadline: Deadline) -> SourceTables:
-        """See RecordSource."""
+        """See RecordSource. Tables without a column are left out, and those that vanish while they are looked at."""
 
         def read(connection: sa.Connection, job: Job) -> SourceTables:
-            places = self.listed(connection, Place(*after), limit + 1)
-            tables = []
-            for place in places[:limit]:
-                job.check()
-                tables.append(self.read_table(connection, place).table)
-            return SourceTables(tuple(tables), more=len(places) > limit)
+            last, more = Place(*after), True
+            tables: list[Table] = []
+            while more and not tables:
+                places = self.listed(connection, last, limit + 1)
+                more = len(places) > limit
+                for last in places[:limit]:
+                    job.check()
+                    with suppress(NoTable):
+                        tables.append(self.read_table(connection, last).table)
+            return SourceTables(tuple(tables), more=more)
 
         return await self.transaction(read, deadline)
 

@@ -165,9 +165,13 @@ class Altered(QueryFailed):
     stale = False
 
 
-def no_table(name: str) -> QueryFailed:
+class NoTable(QueryFailed):
+    """There is no such table, or none that may be read."""
+
+
+def no_table(name: str) -> NoTable:
     """The error for a table that is not there."""
-    return QueryFailed(
+    return NoTable(
         Text(f"Table '{name}' was not found in the database", f"Tabela '{name}' não encontrada no banco de dados"),
         suggestion=Text(
             "Check the table name and the schema of the connection, and that its database user may read the table",
