@@ -15,6 +15,7 @@ from wuzapi_manager_server.sources.trial import (
     addresses_found,
     column_found,
     columns_found,
+    no_tls,
     rows_read,
     table_found,
 )
@@ -80,7 +81,8 @@ def _way_there(source: Tried, guard: AddressGuard, url: str, deadline: Deadline)
         return PORT_ANSWERS
 
     async def tls() -> Text:
-        _insist(answered[0], "tls")
+        if isinstance(answered[0], ServiceError) and answered[0].metadata.get("stage") == "tls":
+            raise no_tls() from answered[0]
         if parts.scheme == "https":
             return Text("The certificate is trusted", "O certificado é confiável")
         return Text("No TLS: the URL is plain http", "Sem TLS: a URL é http simples")

@@ -65,7 +65,10 @@ _CONSTRAINTS = {
         Text("A trigger of the table refuses the change", "Um gatilho da tabela recusa a alteração"),
     ),
     **dict.fromkeys((1223, 1290, 1792, 1836), Text("The server takes no writes", "O servidor não aceita gravações")),
-    **dict.fromkeys((1356,), Text("The view refers to what is not there", "A visão se refere a algo que não existe")),
+    1356: Text(
+        "The view refers to what is not there, or what its definer may not read",
+        "A visão se refere a algo que não existe ou que seu criador não pode ler",
+    ),
 }
 
 _DISK = {1021, 1030, 1041, 1114, 1135}

@@ -17,6 +17,7 @@ from wuzapi_manager_server.sources.trial import (
     addresses_found,
     column_found,
     columns_found,
+    no_tls,
     rows_read,
     table_found,
 )
@@ -69,7 +70,7 @@ class Trial:
         try:
             await self.api.read(("meta", "bases"), self.deadline)
         except ConnectionFailed as error:
-            if error.metadata.get("stage") != "tls":
+            if error.metadata.get("stage") not in {"tls", "answer"}:
                 raise
             self.refused = error
         except (Gone, Refusal):
@@ -79,8 +80,8 @@ class Trial:
         return PORT_ANSWERS
 
     async def _tls(self) -> Text:
-        if isinstance(self.refused, ConnectionFailed):
-            raise self.refused
+        if self.refused is not None and self.refused.metadata.get("stage") == "tls":
+            raise no_tls() from self.refused
         return Text("The certificate is valid", "O certificado é válido")
 
     async def _authenticate(self) -> Text:

@@ -4,7 +4,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from wuzapi_manager_server.domain.table import Fault, Row, Step, Table
-from wuzapi_manager_server.errors import NO_TEXT, Code, DatabaseError, ServiceError, Text, TimedOut
+from wuzapi_manager_server.errors import Code, DatabaseError, QueryFailed, ServiceError, Text, TimedOut
+from wuzapi_manager_server.observe import failure, logger
 
 Trying = Callable[[], Awaitable[Text]]
 """Takes a step and says what was found. ServiceError where it fails."""
@@ -18,6 +19,15 @@ _AFTER_SILENCE = Text(
     "Check the host and the port; if they are right, the source is slow or something on the way holds it up",
     "Verifique o host e a porta; se estiverem certos, a fonte está lenta ou algo no caminho a retém",
 )
+_AFTER_REFUSAL = Text(
+    "Check the table or view, and what the connection's user may do there",
+    "Verifique a tabela ou visão e o que o usuário da conexão pode fazer nela",
+)
+_BROKEN = Text("The service itself failed at this step", "O próprio serviço falhou nesta etapa")
+_AFTER_BREAKING = Text(
+    "Try again; if it stays so, tell the operator, whose log says why",
+    "Tente novamente; se persistir, avise o suporte: o motivo está no log do serviço",
+)
 PORT_ANSWERS = Text("The port answers", "A porta responde")
 
 
@@ -29,10 +39,14 @@ async def tried(steps: Mapping[str, Trying]) -> list[Step]:
         try:
             message = await step()
         except ServiceError as error:
-            message, suggestion = error.text, error.suggestion or NO_TEXT
+            message, suggestion = error.text, error.suggestion or _AFTER_REFUSAL
             if isinstance(error, TimedOut):
                 message, suggestion = _SILENT, _AFTER_SILENCE
             done.append(Step(name, False, time.monotonic() - begun, message, suggestion, fault_of(error)))
+            break
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the service's fault and told as that
+            logger().error("a step of a test failed", step=name, **failure(error))
+            done.append(Step(name, False, time.monotonic() - begun, _BROKEN, _AFTER_BREAKING, Fault.SYSTEM))
             break
         done.append(Step(name, True, time.monotonic() - begun, message))
     return done
@@ -43,6 +57,20 @@ def fault_of(error: ServiceError) -> Fault:
     if isinstance(error, DatabaseError):
         return Fault.SYSTEM
     return _FAULTS.get(error.code, Fault.CONFIG)
+
+
+def no_tls() -> QueryFailed:
+    """The error for an https URL where there is no TLS, or none that holds: somebody has to change that."""
+    return QueryFailed(
+        Text(
+            "TLS failed: the server offers none, or its certificate is not trusted",
+            "O TLS falhou: o servidor não o oferece ou o certificado não é confiável",
+        ),
+        suggestion=Text(
+            "Check the URL, and the certificate's name, its dates and its authority",
+            "Verifique a URL e o nome, a validade e a autoridade do certificado",
+        ),
+    )
 
 
 def addresses_found(addresses: Sequence[str]) -> Text:

@@ -23,14 +23,14 @@ class Authority:
         self.certificate = certificate.public_bytes(serialization.Encoding.PEM)
         self.file.write_bytes(self.certificate)
 
-    def issue(self, name: str, *, dns: str | None = "localhost") -> tuple[Path, Path]:
-        """The files of a certificate and its key for 127.0.0.1 and a name."""
+    def issue(self, name: str, *, dns: str | None = "localhost", days: int = 1) -> tuple[Path, Path]:
+        """The files of a certificate and its key for 127.0.0.1 and a name; it holds for `days`, below 0 no longer."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         names: list[x509.GeneralName] = [x509.IPAddress(IPv4Address("127.0.0.1"))]
         if dns:
             names.append(x509.DNSName(dns))
-        made = _builder(subject, self._name, key.public_key())
+        made = _builder(subject, self._name, key.public_key(), days)
         certificate = made.add_extension(x509.SubjectAlternativeName(names), critical=False).sign(
             self._key, hashes.SHA256()
         )
@@ -44,7 +44,9 @@ class Authority:
         return cert_file, key_file
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: int = 1
+) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -52,6 +54,6 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_before(now - timedelta(days=9))
+        .not_valid_after(now + timedelta(days=days))
     )

@@ -19,6 +19,7 @@ from wuzapi_manager_server.errors import (
     Text,
     TimedOut,
 )
+from wuzapi_manager_server.observe import configure
 from wuzapi_manager_server.sources.trial import tried
 
 WHY = Text("why", "por quê")
@@ -57,3 +58,16 @@ async def test_the_first_step_that_fails_is_the_last_and_says_whose_turn_it_is(
     assert steps[1].message.en == (
         "The source did not answer in time" if isinstance(error, TimedOut) else error.text.en
     )
+
+
+async def test_a_step_that_breaks_is_the_services_fault(capfd: pytest.CaptureFixture[str]) -> None:
+    """What nobody foresaw ends the steps as SYSTEM; its words are in the log and nowhere else."""
+    configure("info", "json", [])
+
+    async def breaks() -> Text:
+        raise RuntimeError("words of the inside")
+
+    (step,) = await tried({"read": breaks, "more": breaks})
+    assert (step.name, step.ok, step.fault) == ("read", False, Fault.SYSTEM)
+    assert "inside" not in f"{step.message}{step.suggestion}"
+    assert "words of the inside" in capfd.readouterr().err
