@@ -59,8 +59,15 @@ def made_old(database: Path) -> Rows:
 
 
 def rows_of(connection: apsw.Connection) -> Rows:
+    """The rows of each table, without nulls at their ends: of columns that a step has added."""
     tables = [str(name) for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-    return {table: list(connection.execute(f"SELECT * FROM {table} ORDER BY 1")) for table in tables}
+    return {table: [_ended(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY 1")] for table in tables}
+
+
+def _ended(row: tuple[object, ...]) -> tuple[object, ...]:
+    while row and row[-1] is None:
+        row = row[:-1]
+    return row
 
 
 def schema_of(connection: apsw.Connection) -> set[tuple[object, ...]]:

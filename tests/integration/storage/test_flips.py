@@ -160,7 +160,7 @@ async def every_flip_is_found(path: Path, box: SecretBox, clock: Clock, places: 
         found, rows = await found_by(path, box, clock)
         assert found or rows == whole, f"FLIP_SEED={SEED}, byte {place}, bit {bit}"
         left += not found  # it was in what a page still has of a row that lies elsewhere now
-    assert left < TARGETED // 2
+    assert left <= TARGETED * 3 // 4
 
 
 async def test_every_flip_in_a_secret_is_found(filled: tuple[Path, SecretBox], clock: Clock) -> None:
