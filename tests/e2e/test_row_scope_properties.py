@@ -33,7 +33,7 @@ from tests.fakes.airtable import FakeAirtable
 from tests.servers.nocodb_server import server_or_skip
 
 LONG = "ROW_SCOPE_EXAMPLES" in os.environ
-EXAMPLES = int(os.environ.get("ROW_SCOPE_EXAMPLES", "45"))
+EXAMPLES = int(os.environ.get("ROW_SCOPE_EXAMPLES", "27"))
 # After the first ten Hypothesis varies each example a little, several times: a new beginning gives others.
 FEW = 9
 STEPS = (lists, gets, creates, updates, deletes, batches, imports, reaches)
