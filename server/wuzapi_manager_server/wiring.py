@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import grpc
 
 from wuzapi_manager.v1 import branding_pb2_grpc, connection_pb2_grpc, maintenance_pb2_grpc, record_pb2_grpc
 from wuzapi_manager_server.domain.connection import ConnectionType
+from wuzapi_manager_server.duty import Duty
 from wuzapi_manager_server.observe import Cache, Metrics, logger
 from wuzapi_manager_server.opening import media_path, open_backups, open_database, open_secrets, sqlite_folder
 from wuzapi_manager_server.rpc.branding import BrandingServicer
@@ -185,16 +186,8 @@ def _upkeep_schedule(settings: Settings, upkeep: Upkeep, database: Database) -> 
     return UpkeepSchedule(upkeep, database, metadata, settings.maintenance_schedule, now_utc)
 
 
-class _Duty(Protocol):
-    """What goes on beside the calls."""
-
-    def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-
 @asynccontextmanager
-async def _at_work(*duties: _Duty) -> AsyncIterator[None]:
+async def _at_work(*duties: Duty) -> AsyncIterator[None]:
     """Duties, which go on while the context is open."""
     for duty in duties:
         duty.start()

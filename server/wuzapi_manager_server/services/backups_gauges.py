@@ -3,13 +3,14 @@
 import asyncio
 from contextlib import suppress
 
+from wuzapi_manager_server.duty import Duty
 from wuzapi_manager_server.errors import ServiceError
 from wuzapi_manager_server.observe import BackupMetrics, failure, logger
 from wuzapi_manager_server.services.backups import Backups
 from wuzapi_manager_server.services.backups_schedule import BackupSchedule
 
 
-class BackupGauges:
+class BackupGauges(Duty):
     """Looks at the folder when it is started, after each work on backups, and every `interval` seconds.
 
     `fresh` is false where there is a `schedule` and the newest verified backup is older than two turns of it, or the
@@ -23,19 +24,7 @@ class BackupGauges:
         self._schedule = schedule
         self._metrics = metrics
         self._interval = interval
-        self._task: asyncio.Task[None] | None = None
         self.fresh = True
-
-    def start(self) -> None:
-        """Begins in the running loop."""
-        self._task = asyncio.create_task(self._run())
-
-    async def stop(self) -> None:
-        """Ends; a read under way is completed on its thread."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
 
     async def sample(self) -> None:
         """Sets the gauges. FileSystemError where the folder cannot be read."""

@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -20,6 +20,7 @@ import orjson
 from wuzapi_manager_server.domain.caller import User
 from wuzapi_manager_server.domain.media import Kind, check_media_type, check_size, type_of
 from wuzapi_manager_server.domain.uploaded_media import UploadedMedia
+from wuzapi_manager_server.duty import Duty
 from wuzapi_manager_server.errors import InvalidInput, NotFound, ServiceError, Text, Violation
 from wuzapi_manager_server.observe import failure, logger
 from wuzapi_manager_server.secret_box import SecretBox
@@ -51,13 +52,12 @@ class Kept(NamedTuple):
     media: UploadedMedia
 
 
-class MediaUploads:
+class MediaUploads(Duty):
     """The media of all users. `start` and `stop` what removes it when it has had its time."""
 
     def __init__(self, folder: MediaFolder, box: SecretBox) -> None:
         self._folder = folder
         self._box = box
-        self._sweeping: asyncio.Task[None] | None = None
 
     async def take(self, user: User, announced: Announced, chunks: AsyncIterator[bytes]) -> Kept:
         """Keeps what comes. Nothing of it is left where that is not what was announced, or breaks off.
@@ -120,18 +120,7 @@ class MediaUploads:
         """Notes that it was sent, and may go where room is needed."""
         self._folder.sent(media.name)
 
-    def start(self) -> None:
-        """Begins to sweep in the running loop."""
-        self._sweeping = asyncio.create_task(self._sweep())
-
-    async def stop(self) -> None:
-        """Ends sweeping."""
-        if self._sweeping is not None:
-            self._sweeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._sweeping
-
-    async def _sweep(self) -> None:
+    async def _run(self) -> None:
         while True:
             try:
                 await asyncio.to_thread(self._folder.sweep)

@@ -1,12 +1,13 @@
 """Work at the times of a cron expression."""
 
 import asyncio
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
 
 from cronsim import CronSim
+
+from wuzapi_manager_server.duty import Duty
 
 RETRY = 60.0
 """Seconds until what failed, or was in the way of something else, is tried again."""
@@ -14,24 +15,12 @@ RETRY = 60.0
 _LONGEST_SLEEP = 3_600.0
 
 
-class Schedule(ABC):
+class Schedule(Duty):
     """Looks at the clock when it is started and when something may be due. Times are in UTC."""
 
     def __init__(self, expression: str, clock: Callable[[], datetime]) -> None:
         self._expression = expression
         self._clock = clock
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begins to wait in the running loop."""
-        self._task = asyncio.create_task(self._run())
-
-    async def stop(self) -> None:
-        """Ends waiting, and what is cancelled with it."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
 
     @abstractmethod
     async def turn(self) -> float:

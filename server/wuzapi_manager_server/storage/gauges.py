@@ -2,15 +2,15 @@
 
 import asyncio
 import os
-from contextlib import suppress
 
+from wuzapi_manager_server.duty import Duty
 from wuzapi_manager_server.errors import ServiceError
 from wuzapi_manager_server.observe import DatabaseMetrics, failure, logger
 from wuzapi_manager_server.storage.database import Database
 from wuzapi_manager_server.storage.stats import stats_of
 
 
-class DatabaseGauges:
+class DatabaseGauges(Duty):
     """Reads the database when it is started and every `interval` seconds, on a thread for long reads."""
 
     def __init__(self, database: Database, metrics: DatabaseMetrics, interval: float = 20.0) -> None:
@@ -18,18 +18,6 @@ class DatabaseGauges:
         self._metrics = metrics
         self._interval = interval
         self._shown: set[tuple[str, str]] = set()
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begins in the running loop."""
-        self._task = asyncio.create_task(self._run())
-
-    async def stop(self) -> None:
-        """Ends; a read under way is completed on its thread."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
 
     def sample(self) -> None:
         """Sets the gauges. A long read. DatabaseError or OSError where the file or its disk cannot be read."""

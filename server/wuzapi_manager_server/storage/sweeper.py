@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
+from wuzapi_manager_server.duty import Duty
 from wuzapi_manager_server.errors import ServiceError
 from wuzapi_manager_server.observe import failure, logger
 from wuzapi_manager_server.storage.database import Database
@@ -23,7 +23,7 @@ class Kept(NamedTuple):
     purge: Callable[[datetime], int]
 
 
-class Sweeper:
+class Sweeper(Duty):
     """Sweeps when it is started and every `interval` seconds. Failures are logged and tried again the next time."""
 
     def __init__(self, database: Database, kept: Sequence[Kept], clock: Clock, interval: float = 3_600.0) -> None:
@@ -31,18 +31,6 @@ class Sweeper:
         self._kept = kept
         self._clock = clock
         self._interval = interval
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begins to sweep in the running loop."""
-        self._task = asyncio.create_task(self._run())
-
-    async def stop(self) -> None:
-        """Ends sweeping; a batch under way is completed by the database."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
 
     async def sweep(self) -> int:
         """Removes all that is due, a batch a transaction, and says how much that was."""
