@@ -17,7 +17,7 @@ from wuzapi_manager_server.storage.database import Database
 from wuzapi_manager_server.storage.models import now_utc
 from wuzapi_manager_server.storage.place import place_problem
 from wuzapi_manager_server.storage.pragmas import Pragmas
-from wuzapi_manager_server.storage.secret_keys import KEYS_FILE, TOKEN_FILE, open_box
+from wuzapi_manager_server.storage.secret_keys import KEYS_FILE, TOKEN_FILE, box_of, load_keys, open_box
 
 
 def open_database(settings: Settings) -> Database:
@@ -44,8 +44,17 @@ def open_database(settings: Settings) -> Database:
 
 def open_secrets(settings: Settings, database: Database) -> SecretBox:
     """The box for the database's secrets; its key is made at first start. DatabaseError says why not."""
-    keys = [key.get_secret_value() for key in settings.secret_keys]
-    return open_box(database, keys, settings.sqlite_db_path.absolute().parent)
+    return open_box(database, _keys(settings), settings.sqlite_db_path.absolute().parent)
+
+
+def open_keys(settings: Settings) -> SecretBox:
+    """The same without the database, which may be damaged; a key is made only where there is none."""
+    path = settings.sqlite_db_path.absolute()
+    return box_of(load_keys(_keys(settings), path.parent, may_make=not path.exists()))
+
+
+def _keys(settings: Settings) -> list[str]:
+    return [key.get_secret_value() for key in settings.secret_keys]
 
 
 def sqlite_folder(settings: Settings, pool: Executor) -> SqliteFolder:

@@ -11,6 +11,7 @@ from wuzapi_manager_server.opening import (
     backup_maker,
     open_backups,
     open_database,
+    open_keys,
     open_secrets,
 )
 from wuzapi_manager_server.rpc.probe import probe
@@ -19,7 +20,6 @@ from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.services.backups import Backups
 from wuzapi_manager_server.services.readiness import Readiness
 from wuzapi_manager_server.settings import Settings
-from wuzapi_manager_server.storage.secret_keys import box_of, load_keys
 from wuzapi_manager_server.storage.set_aside import is_unusable, put_in_place
 
 Run = Callable[[Settings, argparse.Namespace], int]
@@ -59,7 +59,7 @@ def _list(settings: Settings, _chosen: argparse.Namespace) -> int:
 def _verify(settings: Settings, chosen: argparse.Namespace) -> int:
     observe.configure("error", settings.log_format, settings.secrets)
     folder = backup_folder(settings)
-    maker = backup_maker(settings, _keys(settings))  # the database itself may be damaged
+    maker = backup_maker(settings, open_keys(settings))  # the database itself may be damaged
     backup = folder.get(chosen.name)
     with folder.alone(f"the verification of {backup.name}"):
         folder.sweep()
@@ -83,16 +83,9 @@ def _restore(settings: Settings, chosen: argparse.Namespace) -> int:
     if not is_unusable(database):
         return asyncio.run(_with_backups(settings, work))
     with put_in_place(database) as (fresh, kept):
-        asyncio.run(_with_backups(settings.model_copy(update={"sqlite_db_path": fresh}), fill, _keys(settings)))
+        asyncio.run(_with_backups(settings.model_copy(update={"sqlite_db_path": fresh}), fill, open_keys(settings)))
     print(f"{chosen.name} is in place; {kept.name} beside it keeps what was there before and could not be used")
     return 0
-
-
-def _keys(settings: Settings) -> SecretBox:
-    """The keys without the database, which may be damaged."""
-    keys = [key.get_secret_value() for key in settings.secret_keys]
-    path = settings.sqlite_db_path.absolute()
-    return box_of(load_keys(keys, path.parent, may_make=not path.exists()))
 
 
 def _delete(settings: Settings, chosen: argparse.Namespace) -> int:

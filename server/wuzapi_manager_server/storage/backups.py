@@ -14,6 +14,7 @@ from wuzapi_manager_server.secret_box import SecretBox, Undecryptable
 from wuzapi_manager_server.storage import faults
 from wuzapi_manager_server.storage.backups_folder import BackupFolder, no_room, translated
 from wuzapi_manager_server.storage.backups_sealed import Damaged, Digest, Watch, copy, key_of, seal, unseal
+from wuzapi_manager_server.storage.files import companions_of
 from wuzapi_manager_server.storage.integrity import problems_of
 from wuzapi_manager_server.storage.migrations import APPLICATION_ID, STEPS, version_of
 from wuzapi_manager_server.storage.models import Clock
@@ -140,9 +141,9 @@ class BackupMaker:
         try:
             yield path
         finally:
-            for suffix in ("", "-journal", "-wal", "-shm"):
+            for file in (path, *companions_of(path)):
                 with suppress(OSError):
-                    path.with_name(path.name + suffix).unlink(missing_ok=True)
+                    file.unlink(missing_ok=True)
 
 
 _ANY = Backup("", 0, "", 0, datetime.min.replace(tzinfo=UTC), Origin.UNSPECIFIED)

@@ -15,6 +15,7 @@ from wuzapi_manager_server.domain.backup import NAME, Backup
 from wuzapi_manager_server.errors import Code, Conflict, FileSystemError, NotFound, Text
 from wuzapi_manager_server.storage.backups_described import dumped, loaded, undescribed
 from wuzapi_manager_server.storage.backups_sealed import key_of
+from wuzapi_manager_server.storage.files import sync_folder
 
 _SCRATCH = ".scratch-"
 _UPLOAD = ".upload-"
@@ -86,7 +87,7 @@ class BackupFolder:
         """Gives a file that is on the disk its name, and lists it."""
         with translated():
             file.rename(self.path / backup.name)
-            self._sync()
+            sync_folder(self.path)
             self.describe(backup)
 
     def describe(self, backup: Backup) -> None:
@@ -102,7 +103,7 @@ class BackupFolder:
                 beside.rename(self.path / f"{backup.name}.json")
             finally:
                 beside.unlink(missing_ok=True)
-            self._sync()
+            sync_folder(self.path)
 
     def all(self) -> list[Backup]:
         """Every backup, newest first. One whose description is lost is among them, not verified.
@@ -131,7 +132,7 @@ class BackupFolder:
         """Removes a backup: without its file it is not listed."""
         with translated():
             (self.path / backup.name).unlink(missing_ok=True)
-            self._sync()
+            sync_folder(self.path)
             (self.path / f"{backup.name}.json").unlink(missing_ok=True)
 
     def _read(self, name: str) -> Backup | None:
@@ -146,13 +147,6 @@ class BackupFolder:
                 return undescribed(name, size, key_of(file))
         except (OSError, ValueError):
             return None
-
-    def _sync(self) -> None:
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 @contextmanager

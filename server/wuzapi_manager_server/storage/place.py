@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from stat import S_ISDIR
 
-_COMPANIONS = ("", "-wal", "-shm", "-journal")
+from wuzapi_manager_server.storage.files import companions_of
 
 
 def place_problem(path: Path) -> str:
@@ -17,8 +17,7 @@ def place_problem(path: Path) -> str:
         return f"{path} cannot be made below {folder}, which is a file: set SQLITE_DB_PATH to another place"
     if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
         return _not_writable(f"The folder {folder}", folder)
-    for suffix in _COMPANIONS:
-        file = path.with_name(path.name + suffix)
+    for file in (path, *companions_of(path)):
         if _exists(file) and not os.access(file, os.R_OK | os.W_OK, effective_ids=True):
             return _not_writable(f"The database {file}", file)
     return ""

@@ -10,10 +10,9 @@ from pathlib import Path
 import apsw
 
 from wuzapi_manager_server.storage import faults
+from wuzapi_manager_server.storage.files import companions_of, sync_folder
 from wuzapi_manager_server.storage.integrity import problems_of
 from wuzapi_manager_server.storage.migrations import APPLICATION_ID, STEPS, version_of
-
-_COMPANIONS = ("-wal", "-shm", "-journal")
 
 
 def is_unusable(path: Path) -> bool:
@@ -43,13 +42,13 @@ def put_in_place(path: Path) -> Iterator[tuple[Path, Path]]:
     try:
         yield fresh, kept
         try:
-            for suffix in ("", *_COMPANIONS):
-                _keep(_with(path, suffix), _with(kept, suffix))
-            _sync(path.parent)
-            for suffix in _COMPANIONS:
-                _with(path, suffix).unlink(missing_ok=True)
+            for file, target in zip((path, *companions_of(path)), (kept, *companions_of(kept)), strict=True):
+                _keep(file, target)
+            sync_folder(path.parent)
+            for file in companions_of(path):
+                file.unlink(missing_ok=True)
             fresh.replace(path)
-            _sync(path.parent)
+            sync_folder(path.parent)
         except OSError as error:
             raise faults.of_system(error) from error
     finally:
@@ -65,17 +64,5 @@ def _keep(file: Path, kept: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    for suffix in ("", *_COMPANIONS):
-        _with(path, suffix).unlink(missing_ok=True)
-
-
-def _with(path: Path, suffix: str) -> Path:
-    return path.with_name(path.name + suffix)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    for file in (path, *companions_of(path)):
+        file.unlink(missing_ok=True)
