@@ -5,8 +5,8 @@ In their order: 1 rows of others by id, 2 ids that lead elsewhere, 3 tokens that
 tokens in logs, 9 redirects followed with the token, 10 rows made up, 11 rows out of reach, 12 settings without effect,
 13 transactions that mix, 14 masks saved as secrets, 16 branding, 17 failures shown as empty lists.
 
-Left out, because this release does not have what they are about: 15 (backups), of 2 and 3 the requests to NocoDB, of 9
-the hosts of NocoDB, MySQL, PostgreSQL and Airtable, which are never contacted, and of 10 their rows.
+Here they are tried on a table of SQLite; the other sources have their tests in tests/contract and
+tests/integration/sources, the hosts of 9 in test_source_hosts.py; 15 (backups) is in test_backups.py.
 """
 
 import sqlite3
