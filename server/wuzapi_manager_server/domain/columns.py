@@ -10,7 +10,7 @@ from itertools import repeat
 from typing import cast
 from uuid import UUID
 
-from wuzapi_manager_server.domain.table import Cell, Json, Row
+from wuzapi_manager_server.domain.table import Cell, Json
 from wuzapi_manager_server.domain.values import EXACT, TO_JSON
 
 Written = Json | date | datetime | UUID
@@ -24,11 +24,6 @@ _Conversions = Mapping[type, Callable[..., Json]]
 _MOMENTS = frozenset({date, datetime, UUID})
 _TO_WRITTEN: _Conversions = {kind: convert for kind, convert in TO_JSON.items() if kind not in _MOMENTS}
 _TO_TEXT: _Conversions = {kind: convert for kind, convert in TO_JSON.items() if kind in _MOMENTS}
-
-
-def columns_of(rows: Sequence[Row]) -> list[tuple[Cell, ...]]:
-    """The columns of full rows; none where there are no rows."""
-    return list(zip(*(row.cells for row in rows), strict=True))
 
 
 def objects_of(names: Sequence[str], columns: Sequence[Sequence[Written]], count: int) -> list[dict[str, Written]]:

@@ -7,11 +7,11 @@
 - Where the link value is the token, the link column is a credential and never leaves, not even to the administrator.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wuzapi_manager_server.domain.caller import Admin, Caller, User
 from wuzapi_manager_server.domain.connection import Connection, Sharing, UserLinkValue
+from wuzapi_manager_server.domain.rows import Rows
 from wuzapi_manager_server.domain.table import Cell, Owner, Row, Table
 from wuzapi_manager_server.domain.values import to_json
 from wuzapi_manager_server.errors import PermissionDenied, QueryFailed, SystemFailure, Text
@@ -42,12 +42,18 @@ class RowScope:
         return cls(owner, must_stamp=True)
 
     def admits(self, row: Row, table: Table) -> bool:
-        """Whether a row with all columns is within the scope: what every source has assured, looked at once more."""
+        """Whether a row with all columns is within the scope."""
         return self.owner is None or is_owners(row.cells[table.index[self.owner.column]], self.owner)
 
-    def insist(self, rows: Iterable[Row], table: Table) -> None:
-        """SystemFailure where a source let a row through that is not within the scope."""
-        if self.owner is not None and not all(self.admits(row, table) for row in rows):
+    def insist(self, rows: Rows, table: Table) -> None:
+        """SystemFailure where a source let a row through that is not within the scope: what it has assured is checked.
+
+        The rows have all columns of the table.
+        """
+        if self.owner is None or not rows:
+            return
+        owner = self.owner
+        if not all(is_owners(cell, owner) for cell in rows.columns[table.index[owner.column]]):
             raise SystemFailure(Text("A source gave a row outside the scope", "Uma fonte retornou uma linha indevida"))
 
 

@@ -12,11 +12,12 @@ from typing import NamedTuple
 import orjson
 
 from wuzapi_manager_server.domain.caller import Caller, User
-from wuzapi_manager_server.domain.columns import Written, columns_of, json_values, objects_of, written
+from wuzapi_manager_server.domain.columns import Written, json_values, objects_of, written
 from wuzapi_manager_server.domain.connection import Connection
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.fields import OWNERLESS, Field, Fields, Order
 from wuzapi_manager_server.domain.row_scope import RowScope, require_link_column
+from wuzapi_manager_server.domain.rows import Rows
 from wuzapi_manager_server.domain.table import Cell, Json, Key, Row, Table
 from wuzapi_manager_server.errors import (
     InvalidInput,
@@ -202,15 +203,15 @@ class OpenTable:
                 limit=asked,
                 table=self.table,
             )
-            rows = await self.source.fetch(query, deadline)
+            rows = Rows.of(await self.source.fetch(query, deadline))
             if rows:
-                places = [row.cursor for row in rows] if by_key else [(passed + at,) for at in range(1, len(rows) + 1)]
+                places = rows.cursors if by_key else [(passed + at,) for at in range(1, len(rows) + 1)]
                 yield self._shown(rows, places, fields)
             if len(rows) < asked:
                 return
             limit -= asked
             if by_key:
-                after = rows[-1].cursor
+                after = rows.cursors[-1]
             else:
                 passed += asked
 
@@ -306,19 +307,19 @@ class OpenTable:
         async with aclosing(
             self.source.stream(Query(self.scope.owner, where, after=after, table=self.table), deadline)
         ) as lists:
-            async for rows in lists:
+            async for each in lists:
+                rows = Rows.of(each)
                 self.scope.insist(rows, self.table)
-                columns = columns_of(rows)
-                chosen = [written(columns[place]) for place in self.fields.places(fields)]
+                chosen = [written(rows.columns[place]) for place in self.fields.places(fields)]
                 names = [field.name for field in fields]
-                yield objects_of(names, chosen, len(rows)), [row.cursor for row in rows]
+                yield objects_of(names, chosen, len(rows)), rows.cursors
 
-    def _shown(self, rows: Sequence[Row], places: Sequence[Key], fields: Sequence[Field]) -> Shown:
+    def _shown(self, rows: Rows, places: Sequence[Key], fields: Sequence[Field]) -> Shown:
         """Rows with all columns, one at least, as the caller sees them."""
         self.scope.insist(rows, self.table)
-        columns = [written(column) for column in columns_of(rows)]
+        columns = [written(column) for column in rows.columns]
         return Shown(
-            self.ids.many([row.key for row in rows]),
+            self.ids.many(rows.keys),
             self._etags(columns),
             places,
             [field.name for field in fields],
@@ -327,7 +328,7 @@ class OpenTable:
 
     def record(self, row: Row, fields: Sequence[Field]) -> Record:
         """A row with all columns as the caller sees it."""
-        shown = self._shown([row], [()], fields)
+        shown = self._shown(Rows.of([row]), [()], fields)
         values = (json_values(column)[0] for column in shown.columns)
         return Record(shown.ids[0], dict(zip(shown.names, values, strict=True)), shown.etags[0])
 
@@ -339,7 +340,7 @@ class OpenTable:
         """Refuses a row whose etag is another; None without an etag."""
 
         def insist(row: Row) -> None:
-            (current,) = self._etags([written(column) for column in columns_of([row])])
+            (current,) = self._etags([written([cell]) for cell in row.cells])
             if current != etag:
                 raise etag_mismatch(current)
 

@@ -79,11 +79,11 @@ class RecordSource(Protocol):
         """The table, its columns and capabilities; cached for about a minute. QueryFailed when it is not there."""
         ...
 
-    async def fetch(self, query: Query, deadline: Deadline) -> list[Row]:
+    async def fetch(self, query: Query, deadline: Deadline) -> Sequence[Row]:
         """At most `query.limit` rows."""
         ...
 
-    def stream(self, query: Query, deadline: Callable[[], Deadline]) -> AsyncGenerator[list[Row]]:
+    def stream(self, query: Query, deadline: Callable[[], Deadline]) -> AsyncGenerator[Sequence[Row]]:
         """All rows in lists of some hundred, in constant memory. `deadline` is asked anew for each list."""
         ...
 

@@ -2,7 +2,7 @@
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from ipaddress import ip_address
 from uuid import UUID
@@ -62,6 +62,10 @@ class MysqlColumn(SqlColumn):
     def read(self, raw: object) -> Cell:
         """The cell of a raw value."""
         return self._read(raw)
+
+    def read_many(self, raws: Sequence[object]) -> Sequence[Cell]:
+        """See SqlColumn."""
+        return mysql_values.read_many(raws, self.declared, self._read)
 
     def bind(self, cell: Cell) -> object:
         """The raw value to store."""

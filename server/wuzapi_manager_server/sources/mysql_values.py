@@ -7,10 +7,11 @@ and cuts trailing spaces without an error, also in strict mode, so what would no
 import json
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from math import isfinite
+from typing import Any
 from uuid import UUID
 
 from wuzapi_manager_server.domain.table import Cell, ColumnType, JsonDocument
@@ -58,6 +59,23 @@ def reader(column: Declared) -> Callable[[object], Cell]:
             return _as_it_is(raw)
 
     return read
+
+
+def read_many(raws: Sequence[object], column: Declared, read: Callable[[object], Cell]) -> Sequence[Cell]:
+    """The cells of raw values by that reader; days and moments at once, where none of them is odd."""
+    quick = _QUICK.get(column.kind)
+    if quick is not None:
+        try:
+            return [None if raw is None else quick(raw) for raw in raws]
+        except (TypeError, ValueError):
+            pass
+    return [read(raw) for raw in raws]
+
+
+_QUICK: Mapping[ColumnType, Callable[[Any], Cell]] = {
+    ColumnType.DATE: date.fromisoformat,
+    ColumnType.TIMESTAMP: datetime.fromisoformat,
+}
 
 
 def _as_it_is(raw: object) -> Cell:

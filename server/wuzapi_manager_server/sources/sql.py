@@ -9,6 +9,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from wuzapi_manager_server.domain.deadline import Deadline
+from wuzapi_manager_server.domain.rows import Rows
 from wuzapi_manager_server.domain.table import Cell, Key, Owner, Row, Table
 from wuzapi_manager_server.errors import QueryFailed, Text
 from wuzapi_manager_server.sources import sql_read, sql_write
@@ -120,13 +121,13 @@ class SqlSource(ABC):
             steps["user_link_field"] = link
         return steps | {"read": read}
 
-    async def fetch(self, query: Query, deadline: Deadline) -> list[Row]:
+    async def fetch(self, query: Query, deadline: Deadline) -> Rows:
         """See RecordSource."""
         return await self.transaction(
             lambda connection, _: sql_read.fetch(connection, self._table(connection, query.table), query), deadline
         )
 
-    async def stream(self, query: Query, deadline: Callable[[], Deadline]) -> AsyncGenerator[list[Row]]:
+    async def stream(self, query: Query, deadline: Callable[[], Deadline]) -> AsyncGenerator[Rows]:
         """See RecordSource.
 
         A table without a primary key is read on by its row id, where it has one, else (views) by position.
@@ -141,14 +142,14 @@ class SqlSource(ABC):
                 return
             left = None if left is None else left - len(rows)
 
-    def _list_of(self, query: Query) -> Callable[[sa.Connection, Job], tuple[list[Row], Query]]:
-        def read(connection: sa.Connection, _: Job) -> tuple[list[Row], Query]:
+    def _list_of(self, query: Query) -> Callable[[sa.Connection, Job], tuple[Rows, Query]]:
+        def read(connection: sa.Connection, _: Job) -> tuple[Rows, Query]:
             table = self._table(connection, query.table)
             rows = sql_read.fetch_tied(connection, table, query)
             if not table.key and table.tie is None:
                 return rows, replace(query, offset=query.offset + len(rows))
-            further = replace(query, after=rows[-1].cursor, offset=0) if rows else query
-            return (rows if table.key else [row._replace(cursor=()) for row in rows]), further
+            further = replace(query, after=rows.cursors[-1], offset=0) if rows else query
+            return (rows if table.key else rows.without_cursors()), further
 
         return read
 

@@ -1,46 +1,49 @@
 """Rows of a table within a transaction."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from wuzapi_manager_server.domain.table import Cell, Key, Owner, Row
+from wuzapi_manager_server.domain.rows import NO_ROWS, Rows
+from wuzapi_manager_server.domain.table import Key, Owner, Row
 from wuzapi_manager_server.errors import QueryFailed, Text
 from wuzapi_manager_server.sources.base import Query, Where
 from wuzapi_manager_server.sources.sql_paging import Place, behind, places
-from wuzapi_manager_server.sources.sql_table import Condition, SqlColumn, SqlTable
+from wuzapi_manager_server.sources.sql_shape import Shape
+from wuzapi_manager_server.sources.sql_table import Condition, SqlTable
 from wuzapi_manager_server.sources.sql_where import scope
 
 ASKED_AT_ONCE = 500
 """Values of keys in one statement."""
 
 
-def fetch(connection: sa.Connection, table: SqlTable, query: Query) -> list[Row]:
+def fetch(connection: sa.Connection, table: SqlTable, query: Query) -> Rows:
     """The rows of a query: those behind `after` where the table has a key, else those behind `offset`."""
     order = places(table, query.order)
     rows = _fetch(connection, table, query, order)
-    return rows if table.key else [row._replace(cursor=()) for row in rows]
+    return rows if table.key else rows.without_cursors()
 
 
-def fetch_tied(connection: sa.Connection, table: SqlTable, query: Query) -> list[Row]:
+def fetch_tied(connection: sa.Connection, table: SqlTable, query: Query) -> Rows:
     """As `fetch`, but with cursors also where only the table's tie tells its rows apart."""
     return _fetch(connection, table, query, places(table, query.order))
 
 
-def _fetch(connection: sa.Connection, table: SqlTable, query: Query, order: tuple[Place, ...]) -> list[Row]:
+def _fetch(connection: sa.Connection, table: SqlTable, query: Query, order: tuple[Place, ...]) -> Rows:
     shape = Shape.of(table, order)
+    if query.where is None and not query.after and not query.offset:
+        return shape.first_rows(connection, query.owner, query.limit)
     conditions = scope(table, query.owner, query.where)
     segments: Sequence[Condition] = behind(order, query.after) if query.after else [sa.true()]
-    rows: list[Row] = []
+    parts: list[Rows] = []
+    left = query.limit
     for segment in segments:
-        left = None if query.limit is None else query.limit - len(rows)
         if left is not None and left <= 0:
             break
-        rows += shape.rows(connection, [*conditions, segment], left, query.offset)
-    return rows
+        part = shape.rows(connection, [*conditions, segment], left, query.offset)
+        parts.append(part)
+        left = None if left is None else left - len(part)
+    return Rows.joined(parts)
 
 
 class Reading:
@@ -57,7 +60,7 @@ class Reading:
         self._left = query.limit
         self._result: sa.CursorResult[tuple[object, ...]] | None = None
 
-    def rows(self, size: int) -> list[Row]:
+    def rows(self, size: int) -> Rows:
         """The next rows, about `size`; none only at the end."""
         while self._left is None or self._left > 0:
             if self._result is None:
@@ -68,10 +71,10 @@ class Reading:
             raws = self._result.fetchmany(size)
             if raws:
                 self._left = None if self._left is None else self._left - len(raws)
-                rows = [self._shape.row(raw) for raw in raws]
-                return rows if self._table.key else [row._replace(cursor=()) for row in rows]
+                rows = self._shape.rows_of(raws)
+                return rows if self._table.key else rows.without_cursors()
             self.close()
-        return []
+        return NO_ROWS
 
     def close(self) -> None:
         """Closes the cursor, where one is open."""
@@ -135,121 +138,3 @@ class Finder:
                 ),
             )
         return rows[0] if rows else None
-
-
-_MOST_SHAPES = 64
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What a statement selects: all columns of the table, in order, and what the order needs beyond them.
-
-    `converted` are the columns whose cells are not their raw values; `key` and `cursor` say where among the selected
-    the parts of a key and a cursor stand.
-    """
-
-    table: SqlTable
-    order: tuple[Place, ...]
-    selected: tuple[SqlColumn, ...]
-    converted: tuple[tuple[int, SqlColumn], ...]
-    key: tuple[int, ...]
-    cursor: tuple[int, ...]
-    careful: bool = False
-
-    @classmethod
-    def of(cls, table: SqlTable, order: tuple[Place, ...]) -> "Shape":
-        """The shape of full rows in that order; made once for each order that is asked for often."""
-        found = table.shapes.get(order)
-        if isinstance(found, cls):
-            return found
-        selected = tuple(dict.fromkeys([*table.columns.values(), *(place.column for place in order)]))
-        made = cls(
-            table,
-            order,
-            selected,
-            tuple((at, column) for at, column in enumerate(table.columns.values()) if not column.plain),
-            tuple(selected.index(column) for column in table.key),
-            tuple(selected.index(place.column) for place in order),
-        )
-        if len(table.shapes) >= _MOST_SHAPES:
-            table.shapes.clear()
-        table.shapes[order] = made
-        return made
-
-    def rows(
-        self,
-        connection: sa.Connection,
-        conditions: Sequence[Condition],
-        limit: int | None,
-        offset: int,
-        *,
-        lock: bool = False,
-    ) -> list[Row]:
-        """The rows that meet all conditions, in order."""
-        statement = self.statement(conditions, limit, offset)
-        if lock:
-            statement = statement.with_for_update()
-        try:
-            with connection.execute(statement) as result:
-                raws = result.fetchall()
-        except UnicodeDecodeError:  # the driver meets a text that is none; asked carefully, every value comes
-            if self.careful:
-                raise
-            return replace(self, careful=True).rows(connection, conditions, limit, offset, lock=lock)
-        row = self._careful_row if self.careful else self.row
-        return [row(raw) for raw in raws]
-
-    def statement(
-        self, conditions: Sequence[Condition], limit: int | None, offset: int
-    ) -> sa.Select[tuple[object, ...]]:
-        """What selects the rows that meet all conditions, in order."""
-        statement = self._all.where(*conditions)
-        if limit is not None:
-            statement = statement.limit(limit)
-        return statement.offset(offset) if offset else statement
-
-    @cached_property
-    def _all(self) -> sa.Select[tuple[object, ...]]:
-        return (
-            sa.select(*(column.careful if self.careful else column.shown for column in self.selected))
-            .select_from(self.table.element)
-            .order_by(*(place.clause() for place in self.order))
-        )
-
-    @cached_property
-    def row(self) -> Callable[[Sequence[Any]], Row]:
-        """What makes the row of values that were selected so. It runs for each row of everything that is read."""
-        key_of, cursor_of, cells_of = self._scalars(self.key), self._scalars(self.cursor), self._cells()
-        if self.key != self.cursor:
-            return lambda raw: Row(key_of(raw), cursor_of(raw), cells_of(raw))
-
-        def row(raw: Sequence[Any]) -> Row:
-            key = key_of(raw)
-            return Row(key, key, cells_of(raw))
-
-        return row
-
-    def _cells(self) -> Callable[[Sequence[Any]], tuple[Cell, ...]]:
-        width, converted = len(self.table.columns), self.converted
-        if not converted:
-            return lambda raw: tuple(raw[:width])
-
-        def cells_of(raw: Sequence[Any]) -> tuple[Cell, ...]:
-            cells = list(raw[:width])
-            for at, column in converted:
-                cells[at] = column.read(raw[at])
-            return tuple(cells)
-
-        return cells_of
-
-    def _scalars(self, places: tuple[int, ...]) -> Callable[[Sequence[Any]], Key]:
-        columns = [(self.selected[at], at) for at in places]
-        if len(places) == 1 and columns[0][0].raw_scalars:
-            place = places[0]
-            return lambda raw: (raw[place],)
-        return lambda raw: tuple([column.scalar(raw[at]) for column, at in columns])
-
-    def _careful_row(self, raw: Sequence[object]) -> Row:
-        caught = [column.caught(value) for column, value in zip(self.selected, raw, strict=True)]
-        cells = (column.read(value) for column, value in zip(self.table.columns.values(), caught, strict=False))
-        return self.row(caught)._replace(cells=tuple(cells))

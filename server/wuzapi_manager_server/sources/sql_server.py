@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from wuzapi_manager_server.domain.connection import SqlServer
 from wuzapi_manager_server.domain.deadline import Deadline
-from wuzapi_manager_server.domain.table import Row, SourceTables, Step, Table
+from wuzapi_manager_server.domain.rows import Rows
+from wuzapi_manager_server.domain.table import SourceTables, Step, Table
 from wuzapi_manager_server.errors import ConnectionFailed, QueryFailed, ServiceError, Text
 from wuzapi_manager_server.sources.base import Query
 from wuzapi_manager_server.sources.sql import DESCRIPTION_LIFE, SqlSource
@@ -73,7 +74,7 @@ class ServerSource(SqlSource):
             return known
         return self.read_table(connection, self._place)
 
-    async def stream(self, query: Query, deadline: Callable[[], Deadline]) -> AsyncGenerator[list[Row]]:
+    async def stream(self, query: Query, deadline: Callable[[], Deadline]) -> AsyncGenerator[Rows]:
         """See RecordSource: one statement, read by a cursor of the server; so all rows are as they were at its start.
 
         A connection is kept meanwhile.
@@ -143,11 +144,11 @@ class ServerSource(SqlSource):
 
 
 @asynccontextmanager
-async def _ahead(read: Callable[[], Awaitable[list[Row]]]) -> AsyncIterator[Callable[[], Awaitable[list[Row]]]]:
+async def _ahead(read: Callable[[], Awaitable[Rows]]) -> AsyncIterator[Callable[[], Awaitable[Rows]]]:
     """Reads the next list while the last one is used; what was read ahead of the end is given up."""
     pending = asyncio.ensure_future(read())
 
-    async def following() -> list[Row]:
+    async def following() -> Rows:
         nonlocal pending
         rows = await pending
         if rows:

@@ -56,6 +56,10 @@ class SqlColumn(ABC):
     def read(self, raw: object) -> Cell:
         """The cell of a raw value."""
 
+    def read_many(self, raws: Sequence[object]) -> Sequence[Cell]:
+        """The cells of many raw values: what everything that is read goes through."""
+        return [self.read(raw) for raw in raws]
+
     @abstractmethod
     def bind(self, cell: Cell) -> object:
         """The raw value to store. QueryFailed (INVALID_ARGUMENT) where something would be lost."""

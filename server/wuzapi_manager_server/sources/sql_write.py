@@ -117,15 +117,14 @@ class Written:
             written = result.fetchall()
         if len(written) != len(raws):
             raise not_done()
-        for raw in written:
-            if not shown:
-                self.keys.append(self.key_of(raw))
-            elif raw[-1] is not True:
-                raise _not_kept()
-            else:
-                row = self.finder.shape.row(raw[:-1])
-                self.keys.append(row.key)
-                self._rows.append(row)
+        if not shown:
+            self.keys += map(self.key_of, written)
+            return
+        if not all(raw[-1] is True for raw in written):
+            raise _not_kept()
+        rows = self.finder.shape.rows_of([raw[:-1] for raw in written])
+        self.keys += rows.keys
+        self._rows += rows
 
     def key_of(self, raw: Iterable[object]) -> Key:
         """The key of the raw values of its columns."""

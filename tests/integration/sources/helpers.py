@@ -28,7 +28,7 @@ def soon(seconds: float = 60.0) -> Deadline:
 
 
 async def read(source: SqliteSource, where: Where | None = None, owner: Owner | None = None) -> list[Row]:
-    return await source.fetch(Query(owner, where, limit=1000), soon())
+    return list(await source.fetch(Query(owner, where, limit=1000), soon()))
 
 
 async def column(source: SqliteSource, name: str, where: Where | None = None) -> list[Cell]:

@@ -60,7 +60,7 @@ OTHERS = [
 
 
 async def owned(source: MysqlSource, value: str) -> list[Row]:
-    return await source.fetch(Query(Owner("u", value), limit=1000), soon())
+    return list(await source.fetch(Query(Owner("u", value), limit=1000), soon()))
 
 
 def text_of(cell: Cell) -> str:

@@ -91,7 +91,7 @@ async def test_pages_are_one_sorted_read(
     source = SqliteSource(SqliteFolder(root, [], executor), "p.db", "t")
     try:
         sorts = tuple(Sort(*each) for each in dict(order).items())
-        whole = await source.fetch(Query(None, order=sorts, limit=1000), soon())
+        whole = list(await source.fetch(Query(None, order=sorts, limit=1000), soon()))
         assert len(whole) == await source.count(None, None, soon())
         streamed = [row async for part in source.stream(Query(None, order=sorts), soon) for row in part]
         assert [row.cells for row in streamed] == [row.cells for row in whole]
@@ -133,7 +133,7 @@ async def test_hard_keys_and_values(
     """A key with a collation of its own, broken texts among numbers, and several null keys page row by row."""
     _fill(root / "shop.db", KEYS[key].format(*types), rows)
     t = source("t")
-    whole = await t.fetch(Query(None, order=order, limit=1000), soon())
+    whole = list(await t.fetch(Query(None, order=order, limit=1000), soon()))
     assert len(whole) == len(rows)
     for size in (1, 2, 3):
         assert await _pages(t, order, size) == whole

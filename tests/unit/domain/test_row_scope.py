@@ -6,6 +6,7 @@ from tests.unit.domain.tables import column, connection, table
 from wuzapi_manager_server.domain.caller import Admin, Caller, Public, User
 from wuzapi_manager_server.domain.connection import UserLinkValue
 from wuzapi_manager_server.domain.row_scope import RowScope, link_is_secret, require_link_column
+from wuzapi_manager_server.domain.rows import Rows
 from wuzapi_manager_server.domain.table import Cell, ColumnType, JsonDocument, Owner, Row
 from wuzapi_manager_server.errors import PermissionDenied, QueryFailed, SystemFailure
 
@@ -85,11 +86,11 @@ def test_a_row_is_admitted_by_its_exact_text(cell: Cell, value: str, admitted: b
     assert scope.admits(row, place) is admitted
     own = Row((0,), (0,), (0, value))
     if admitted:
-        scope.insist([own, row], place)
+        scope.insist(Rows.of([own, row]), place)
     else:
         with pytest.raises(SystemFailure):
-            scope.insist([own, row], place)
-    RowScope(None, must_stamp=True).insist([own, row], place)
+            scope.insist(Rows.of([own, row]), place)
+    RowScope(None, must_stamp=True).insist(Rows.of([own, row]), place)
 
 
 def test_a_link_column_of_tokens_is_secret() -> None:
