@@ -8,11 +8,23 @@ from functools import cache
 
 import apsw
 
-from wuzapi_manager_server.storage.migrations import m0001_initial, m0002_audit, m0003_user_changes, m0004_last_test
+from wuzapi_manager_server.storage.migrations import (
+    m0001_initial,
+    m0002_audit,
+    m0003_user_changes,
+    m0004_last_test,
+    m0005_audit_indexes,
+)
 
 Step = Callable[[apsw.Connection], None]
 
-STEPS: tuple[Step, ...] = (m0001_initial.up, m0002_audit.up, m0003_user_changes.up, m0004_last_test.up)
+STEPS: tuple[Step, ...] = (
+    m0001_initial.up,
+    m0002_audit.up,
+    m0003_user_changes.up,
+    m0004_last_test.up,
+    m0005_audit_indexes.up,
+)
 _SCHEMA = "SELECT name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\'"
 APPLICATION_ID = 0x575A4D47  # "WZMG": marks a file as this service's
 
