@@ -32,7 +32,8 @@ def rows_in(world: World, name: str) -> Rows:
     box = SecretBox((world.data / "secret.key").read_text().split())
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "plain.db"
-        unseal(folder_of(world) / name, plain, box, lambda: None)
+        with (folder_of(world) / name).open("rb") as sealed:
+            unseal(sealed, plain, box, lambda: None)
         return rows(plain)
 
 

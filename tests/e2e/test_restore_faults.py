@@ -84,7 +84,8 @@ def test_a_backup_of_another_key_is_refused_by_the_key_s_name(stage: Stage, tmp_
     """FAILED_PRECONDITION names the key that is missing; it stays listed, and no longer counts as verified."""
     other = SecretBox([SecretBox.new_key()])
     copy_of(stage.world.database, tmp_path / "plain.db")
-    digest = seal(tmp_path / "plain.db", tmp_path / "sealed", other, lambda: None)
+    with (tmp_path / "plain.db").open("rb") as plain:
+        digest = seal(plain, tmp_path / "sealed", other, lambda: None)
     content = (tmp_path / "sealed").read_bytes()
     name = plant(stage.folder, stage.good, content, sha256=digest.sha256, key_id=other.key_ids[0])
     with nothing_comes_of_it(stage):

@@ -1,7 +1,7 @@
 """Makes backups of a database that is being written to, and proves that they restore."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from wuzapi_manager_server.storage import faults
 from wuzapi_manager_server.storage.backups_folder import BackupFolder, no_room, translated
 from wuzapi_manager_server.storage.backups_sealed import Damaged, Digest, Watch, copy, key_of, seal, unseal
 from wuzapi_manager_server.storage.files import companions_of
+from wuzapi_manager_server.storage.frozen import Frozen, Readable, frozen
 from wuzapi_manager_server.storage.integrity import problems_of
 from wuzapi_manager_server.storage.migrations import APPLICATION_ID, STEPS, version_of
 from wuzapi_manager_server.storage.models import Clock
@@ -39,16 +40,28 @@ class BackupMaker:
         DatabaseError DATA_LOSS where the database is so damaged that its rows cannot be counted; one that is to keep
         what a restore replaces is made even so.
         """
-        with self._scratch() as plain, self._scratch() as made, translated():
-            copy_database(self._database, plain)
+        with self._as_of_now() as now, self._scratch() as made, translated():
             watch()
             try:
-                schema, rows = _described(plain)
+                schema, rows = _described(now.connection)
             except DatabaseError as error:
                 if origin is not Origin.BEFORE_RESTORE or error.code is not Code.DATA_LOSS:
                     raise
                 schema, rows = 0, {}
-            return self._publish(plain, made, replace(_ANY, origin=origin, schema_version=schema, rows=rows), watch)
+            known = replace(_ANY, origin=origin, schema_version=schema, rows=rows)
+            return self._publish(now.file, made, known, watch)
+
+    @contextmanager
+    def _as_of_now(self) -> Iterator[Frozen]:
+        """The database as it is now; copied where it cannot stand still."""
+        with frozen(self._database) as now:
+            if now is not None:
+                yield now
+                return
+        with self._scratch() as plain, translated():
+            copy_database(self._database, plain)
+            with closing(_opened(plain)) as connection, plain.open("rb") as file:
+                yield Frozen(connection, file)
 
     def take_in(self, file: Path, watch: Watch) -> Backup:
         """Lists a file that was brought here, after it was opened and found whole; it is verified then."""
@@ -105,7 +118,8 @@ class BackupMaker:
             if backup.key_id != key_of(file):
                 raise damaged(backup.name, "its header is not as it was written")
             try:
-                digest = unseal(file, plain, self._box, watch) if backup.encrypted else copy(file, plain, watch)
+                with file.open("rb") as source:
+                    digest = unseal(source, plain, self._box, watch) if backup.encrypted else copy(source, plain, watch)
             except Damaged as error:
                 raise damaged(backup.name, f"{error} is not as it was written") from error
             except Undecryptable as error:
@@ -116,12 +130,13 @@ class BackupMaker:
         problems = problems_of(plain, full=True)
         if problems:
             raise damaged(backup.name, problems[0])
-        schema, rows = _described(plain)
+        with closing(_opened(plain)) as connection:
+            schema, rows = _described(connection)
         if backup.described and (schema != backup.schema_version or rows != dict(backup.rows)):
             raise damaged(backup.name, "it holds other rows than when it was made")
         return replace(backup, size=digest.size, sha256=digest.sha256, schema_version=schema, rows=rows)
 
-    def _publish(self, plain: Path, made: Path, known: Backup, watch: Watch) -> Backup:
+    def _publish(self, plain: Readable, made: Path, known: Backup, watch: Watch) -> Backup:
         digest = seal(plain, made, self._box, watch) if self._encrypt else copy(plain, made, watch)
         now = self._clock()
         backup = replace(
@@ -161,7 +176,7 @@ def copy_database(source: Path, target: Path) -> None:
             reading.set_busy_timeout(5_000)
             writing = apsw.Connection(str(target), flags=apsw.SQLITE_OPEN_READWRITE)
             try:
-                writing.execute("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
+                writing.execute("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF").fetchall()
                 with writing.backup("main", reading, "main") as backup:
                     backup.step(-1)
                 writing.execute("PRAGMA journal_mode = DELETE")  # a file of its own, without a log beside it
@@ -225,20 +240,23 @@ def _refuse_unfit(plain: Path, name: str) -> None:
         )
 
 
-def _described(plain: Path) -> tuple[int, dict[str, int]]:
+def _opened(plain: Path) -> apsw.Connection:
+    try:
+        return apsw.Connection(str(plain), flags=apsw.SQLITE_OPEN_READWRITE)
+    except apsw.Error as error:
+        raise faults.translated(error) from error
+
+
+def _described(connection: apsw.Connection) -> tuple[int, dict[str, int]]:
     """The schema version of a database, and how many rows each table has."""
     try:
-        connection = apsw.Connection(str(plain), flags=apsw.SQLITE_OPEN_READWRITE)
-        try:
-            names = [
-                str(name)
-                for (name,) in connection.execute(
-                    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-                )
-            ]
-            rows = {name: int(str(connection.execute(f'SELECT count(*) FROM "{name}"').get)) for name in names}  # noqa: S608 - names of the schema itself
-            return version_of(connection), rows
-        finally:
-            connection.close()
+        names = [
+            str(name)
+            for (name,) in connection.execute(
+                "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+            )
+        ]
+        rows = {name: int(str(connection.execute(f'SELECT count(*) FROM "{name}"').get)) for name in names}  # noqa: S608 - names of the schema itself
+        return version_of(connection), rows
     except apsw.Error as error:
         raise faults.translated(error) from error

@@ -24,6 +24,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from wuzapi_manager_server.secret_box import SecretBox
+from wuzapi_manager_server.storage.frozen import Readable
 
 MAGIC = b"WZMGBAK1"
 _HEADER = struct.Struct(">8s8s16sI")
@@ -46,8 +47,8 @@ class Digest(NamedTuple):
     sha256: str
 
 
-def seal(plain: Path, sealed: Path, box: SecretBox, watch: Watch) -> Digest:
-    """Encrypts a file with the first key of the box to a new one, which is on the disk when this returns.
+def seal(plain: Readable, sealed: Path, box: SecretBox, watch: Watch) -> Digest:
+    """Encrypts bytes with the first key of the box to a new one, which is on the disk when this returns.
 
     `watch` is called at every chunk, and may raise to end the work.
     """
@@ -57,21 +58,21 @@ def seal(plain: Path, sealed: Path, box: SecretBox, watch: Watch) -> Digest:
     return _write(sealed, _sealed(plain, cipher, header, watch))
 
 
-def copy(plain: Path, target: Path, watch: Watch) -> Digest:
-    """Copies a file to a new one, which is on the disk when this returns."""
+def copy(plain: Readable, target: Path, watch: Watch) -> Digest:
+    """Copies bytes to a new one, which is on the disk when this returns."""
     return _write(target, _plain(plain, watch))
 
 
-def unseal(sealed: Path, plain: Path, box: SecretBox, watch: Watch) -> Digest:
-    """Decrypts a file to a new one, and gives the digest of the encrypted one.
+def unseal(sealed: Readable, plain: Path, box: SecretBox, watch: Watch) -> Digest:
+    """Decrypts bytes to a new file, and gives the digest of what was encrypted.
 
     Damaged where it is not what was written; Undecryptable where the box lacks the key.
     """
-    with sealed.open("rb") as source, _new(plain) as target, _Tally() as tally:
-        header = source.read(_HEADER.size)
+    with _new(plain) as target, _Tally() as tally:
+        header = sealed.read(_HEADER.size)
         cipher, chunk = _opened(header, box)
         tally.add(header)
-        for number, (piece, last) in enumerate(_pieces(source, chunk + _TAG)):
+        for number, (piece, last) in enumerate(_pieces(sealed, chunk + _TAG)):
             watch()
             tally.add(piece)
             try:
@@ -99,22 +100,20 @@ def _opened(header: bytes, box: SecretBox) -> tuple[AESGCM, int]:
     return AESGCM(box.derive(_PURPOSE, salt, key_id.decode("ascii", "replace"))), chunk
 
 
-def _sealed(plain: Path, cipher: AESGCM, header: bytes, watch: Watch) -> Iterator[bytes]:
+def _sealed(plain: Readable, cipher: AESGCM, header: bytes, watch: Watch) -> Iterator[bytes]:
     yield header
-    with plain.open("rb") as source:
-        for number, (piece, last) in enumerate(_pieces(source, _CHUNK)):
-            watch()
-            yield cipher.encrypt(_nonce(number, last=last), piece, header)
+    for number, (piece, last) in enumerate(_pieces(plain, _CHUNK)):
+        watch()
+        yield cipher.encrypt(_nonce(number, last=last), piece, header)
 
 
-def _plain(plain: Path, watch: Watch) -> Iterator[bytes]:
-    with plain.open("rb") as source:
-        for piece, _ in _pieces(source, _CHUNK):
-            watch()
-            yield piece
+def _plain(plain: Readable, watch: Watch) -> Iterator[bytes]:
+    for piece, _ in _pieces(plain, _CHUNK):
+        watch()
+        yield piece
 
 
-def _pieces(source: BinaryIO, size: int) -> Iterator[tuple[bytes, bool]]:
+def _pieces(source: Readable, size: int) -> Iterator[tuple[bytes, bool]]:
     """Pieces of a file, and of each whether it is the last; an empty file is one empty piece."""
     piece = source.read(size)
     while following := source.read(size):
