@@ -7,6 +7,12 @@ from google.protobuf.message import Message
 Sent = TypeVar("Sent", bound=Message)
 
 
+_ONE_BYTE = 1 << 7
+"""Lengths below it take one byte, of which seven bits count."""
+
+_BYTES = [bytes((value,)) for value in range(256)]
+
+
 def serialized(kind: type[Sent], data: bytes) -> Sent:  # noqa: ARG001 - the type is what it is for
     """A serialized message where one of `kind` is asked for: the pipeline sends bytes as they are."""
     return cast("Sent", data)
@@ -14,12 +20,14 @@ def serialized(kind: type[Sent], data: bytes) -> Sent:  # noqa: ARG001 - the typ
 
 def field(number: int, data: bytes) -> bytes:
     """A bytes, text or message field (numbers to 15)."""
-    return bytes((number << 3 | 2,)) + _varint(len(data)) + data
+    return _BYTES[number << 3 | 2] + _varint(len(data)) + data
 
 
 def _varint(value: int) -> bytes:
+    if value < _ONE_BYTE:
+        return _BYTES[value]
     parts = bytearray()
-    while value > 0x7F:  # noqa: PLR2004 - seven bits a byte
+    while value >= _ONE_BYTE:
         parts.append(value & 0x7F | 0x80)
         value >>= 7
     parts.append(value)

@@ -89,8 +89,7 @@ class Reader:
                     raise _too_large() from None
                 size = max(1, size // 4)
                 continue
-            rows = [self.table.row(record) for record in records]
-            fresh = [row for row in rows if not keys or row.key != after]
+            fresh = [row for row in self.table.rows(records) if not keys or row.key != after]
             yield [
                 row
                 for row in fresh
@@ -176,7 +175,7 @@ class Reader:
                     raise _too_large() from None
                 size = max(1, size // 4)
                 continue
-            yield [self.table.row(record) for record in records]
+            yield list(self.table.rows(records))
             passed += len(records)
             if last or not records:
                 return

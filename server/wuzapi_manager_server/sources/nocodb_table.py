@@ -1,13 +1,14 @@
 """A NocoDB table as its v2 metadata describes it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from wuzapi_manager_server.domain.rows import NO_ROWS, Rows
 from wuzapi_manager_server.domain.table import Capabilities, Cell, Column, ColumnType, Json, Row, Scalar, Table
 from wuzapi_manager_server.errors import Text
-from wuzapi_manager_server.sources.nocodb_values import to_cell
+from wuzapi_manager_server.sources.nocodb_values import to_cells
 
 BATCH = 100
 """Rows that NocoDB takes in one write."""
@@ -93,11 +94,15 @@ class NocoTable:
         """The primary key's columns."""
         return tuple(self.by_name[name] for name in self.table.primary_key)
 
-    def row(self, record: Mapping[str, Json]) -> Row:
-        """A row from a record in an answer; what is not there is null."""
-        cells = tuple(to_cell(record.get(name), each.column) for name, each in self.by_name.items())
-        key = tuple(_scalar(record.get(name)) for name in self.table.primary_key)
-        return Row(key, key, cells)
+    def rows(self, records: Sequence[Mapping[str, Json]]) -> Rows:
+        """The rows from the records of an answer; what is not there is null."""
+        if not records:
+            return NO_ROWS
+        raws = {name: [record.get(name) for record in records] for name in self.by_name}
+        columns = [to_cells(raws[name], each.column) for name, each in self.by_name.items()]
+        parts = [list(map(_scalar, raws[name])) for name in self.table.primary_key]
+        keys = list(zip(*parts, strict=True)) if parts else [()] * len(records)
+        return Rows(keys, keys, columns)
 
     def cell(self, row: Row, name: str) -> Cell:
         """One cell of a row."""

@@ -6,9 +6,10 @@ the value would not come back the same, and a value that does not fit its column
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
+from typing import cast
 from uuid import UUID
 
 from wuzapi_manager_server.domain.table import Cell, Column, ColumnType, Json, JsonDocument
@@ -29,6 +30,14 @@ def to_cell(value: Json, column: Column) -> Cell:
         return _READ.get(column.type, _text)(value)
     except (ValueError, TypeError, InvalidOperation, OverflowError):
         return _text(value)
+
+
+def to_cells(values: Sequence[Json], column: Column) -> Sequence[Cell]:
+    """The cells that many values of one column stand for; the very same sequence where each is its own."""
+    kinds = _THEMSELVES.get(column.type, _TEXTS)
+    if kinds.issuperset(map(type, values)):
+        return cast("Sequence[Cell]", values)
+    return [to_cell(value, column) for value in values]
 
 
 def to_value(cell: Cell, column: Column) -> Json:
@@ -172,6 +181,16 @@ _READ: Mapping[ColumnType, Callable[[Json], Cell]] = {
     ColumnType.JSON: _document,
     ColumnType.OTHER: _other,
 }
+_NONE: frozenset[type] = frozenset({type(None)})
+_TEXTS = _NONE | {str}
+_NUMBERS = _NONE | {int}
+_THEMSELVES: Mapping[ColumnType, frozenset[type]] = {
+    **dict.fromkeys(_READ, _NONE),
+    ColumnType.INTEGER: _NUMBERS,
+    ColumnType.OTHER: _TEXTS | _NUMBERS,
+}
+"""Types of values that are cells as they are, by the type of their column; texts, in columns that are not here."""
+
 _WRITE: Mapping[ColumnType, Callable[[Cell], Json]] = {
     ColumnType.INTEGER: _integer_out,
     ColumnType.FLOAT: _float_out,

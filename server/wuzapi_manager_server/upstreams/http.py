@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -124,8 +125,8 @@ class HttpUpstream:
                 body.size
             )  # without, it would go in chunks, which not all servers take
         try:
-            url = httpx.URL(self._base + path)
-            request = httpx.Request(method, url, params=list(params) or None, headers=sent_headers, content=body)
+            query = f"?{urlencode(params, quote_via=quote)}" if params else ""
+            request = httpx.Request(method, self._base + path + query, headers=sent_headers, content=body)
         except httpx.InvalidURL:
             raise ValueError("a URL that is too long") from None
         until = Deadline.after(left)

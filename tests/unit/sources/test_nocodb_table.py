@@ -89,7 +89,7 @@ def test_a_table_without_key_and_a_view_take_no_writes() -> None:
 def test_what_does_not_fit_its_column_is_its_text(kind: str, native: str, value: Json, expected: Cell) -> None:
     """SQLite behind NocoDB keeps anything: what is read is given, not crashed on."""
     table = table_of({"id": "m", "columns": [column(kind, native)]})
-    assert table.row({"v": value}).cells == (expected,)
+    assert table.rows([{"v": value}])[0].cells == (expected,)
 
 
 @pytest.mark.parametrize("answer", [{}, {"id": "m"}, {"id": "m", "columns": 5}, {"id": "m", "columns": [{}]}])
