@@ -10,6 +10,8 @@ from itertools import repeat
 from typing import cast
 from uuid import UUID
 
+import orjson
+
 from wuzapi_manager_server.domain.table import Cell, Json
 from wuzapi_manager_server.domain.values import EXACT, TO_JSON
 
@@ -22,6 +24,7 @@ Times are not among them: orjson 3.13 drops zeros of their microseconds (10,000 
 _Conversions = Mapping[type, Callable[..., Json]]
 
 _MOMENTS = frozenset({date, datetime, UUID})
+_MOMENTS_OR_NONE = _MOMENTS | {type(None)}
 _TO_WRITTEN: _Conversions = {kind: convert for kind, convert in TO_JSON.items() if kind not in _MOMENTS}
 _TO_TEXT: _Conversions = {kind: convert for kind, convert in TO_JSON.items() if kind in _MOMENTS}
 
@@ -40,6 +43,8 @@ def written(cells: Sequence[Cell]) -> Sequence[Written]:
 
 def json_values(column: Sequence[Written]) -> Sequence[Json]:
     """A column that `written` gave, as JSON values."""
+    if _MOMENTS_OR_NONE.issuperset(map(type, column)):  # orjson does the same at a fifth of the time
+        return cast("Sequence[Json]", orjson.loads(orjson.dumps(column, option=orjson.OPT_UTC_Z)))
     return cast("Sequence[Json]", _converted(column, _TO_TEXT))
 
 

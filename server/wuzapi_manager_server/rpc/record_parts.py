@@ -3,13 +3,15 @@
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from operator import add
+from typing import cast
 
 import orjson
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from wuzapi_manager_server.domain.columns import json_values, objects_of
 from wuzapi_manager_server.domain.table import Json
-from wuzapi_manager_server.rpc.wire import field
+from wuzapi_manager_server.rpc.wire import field, fields
 from wuzapi_manager_server.services.records import Shown
 
 RECORDS, RECORDS_JSON = 1, 6
@@ -56,11 +58,10 @@ class StructParts:
     def each(self, shown: Shown) -> list[bytes]:
         """Each of them."""
         entries = [_entries(name, json_values(column)) for name, column in zip(shown.names, shown.columns, strict=True)]
-        structs = map(b"".join, zip(*entries, strict=True)) if entries else (b"" for _ in shown.ids)
-        return [
-            field(RECORDS, field(1, identifier.encode()) + (field(2, body) if body else b"") + field(3, etag.encode()))
-            for identifier, body, etag in zip(shown.ids, structs, shown.etags, strict=True)
-        ]
+        parts = [fields(1, list(map(str.encode, shown.ids))), fields(3, list(map(str.encode, shown.etags)))]
+        if entries:
+            parts.insert(1, fields(2, _joined(entries)))
+        return fields(RECORDS, _joined(parts))
 
     def join(self, bodies: Iterable[bytes]) -> bytes:
         """Bodies put together."""
@@ -69,6 +70,10 @@ class StructParts:
     def answer(self, body: bytes) -> bytes:
         """The fields of the answer that a joined body makes."""
         return body
+
+
+def _joined(parts: Iterable[Sequence[bytes]]) -> list[bytes]:
+    return list(map(b"".join, zip(*parts, strict=True)))
 
 
 # google.protobuf.Struct is map<string, Value> fields = 1, and an entry of a map is {key = 1, value = 2}.
@@ -127,11 +132,11 @@ def _entries(name: str, values: Sequence[Json]) -> list[bytes]:
     kinds = set(map(type, values))
     if kinds == {str}:
         before = entries.before_text
-        datas = [value.encode() for value in values]  # type: ignore[union-attr]  # all are texts
-        if max(map(len, datas)) < _SHORT:
-            return [before[len(data)] + data for data in datas]
+        datas = list(map(str.encode, cast("Sequence[str]", values)))
+        sizes = list(map(len, datas))
+        if max(sizes) < _SHORT:
+            return list(map(add, map(before.__getitem__, sizes), datas))
     if kinds <= {int, float}:
-        number = entries.before_number
-        return [number + _pack(value) for value in values]
+        return list(map(entries.before_number.__add__, map(_pack, values)))
     convert: Callable[[Json], bytes] = entries.other
     return [convert(value) for value in values]
