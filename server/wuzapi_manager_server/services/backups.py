@@ -17,6 +17,7 @@ from wuzapi_manager_server.domain.backup import Backup, Origin, Retention, newes
 from wuzapi_manager_server.errors import Code, Conflict, DatabaseError, FileSystemError, ServiceError, Text
 from wuzapi_manager_server.observe import failure, logger
 from wuzapi_manager_server.secret_box import SecretBox
+from wuzapi_manager_server.services.courtesy import Courtesy
 from wuzapi_manager_server.services.readiness import Readiness
 from wuzapi_manager_server.storage.backups import BackupMaker, damaged
 from wuzapi_manager_server.storage.backups_folder import BackupFolder
@@ -62,6 +63,7 @@ class Backups:
         self._readiness = readiness
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="backup", initializer=_step_back)
         self._stopping = threading.Event()
+        self._courtesy = Courtesy(self._stopping.wait)
         self.changed = asyncio.Event()
         """Set after each work."""
         self.failures: Counter | None = None
@@ -211,9 +213,14 @@ class Backups:
         return await self._on_pool(partial(work, *arguments, self._watch))
 
     async def _on_pool(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        def begun() -> T:
+            self._courtesy.begin()
+            return work()
+
+        return await asyncio.get_running_loop().run_in_executor(self._pool, begun)
 
     def _watch(self) -> None:
+        self._courtesy.pause()
         if self._stopping.is_set():
             raise _stopped()
 

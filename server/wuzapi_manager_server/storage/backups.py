@@ -127,7 +127,7 @@ class BackupMaker:
         if backup.described and digest != Digest(backup.size, backup.sha256):
             raise damaged(backup.name, "its checksum is another")
         _refuse_unfit(plain, backup.name)
-        problems = problems_of(plain, full=True)
+        problems = problems_of(plain, full=True, watch=watch)
         if problems:
             raise damaged(backup.name, problems[0])
         with closing(_opened(plain)) as connection:

@@ -13,20 +13,22 @@ MOST_PROBLEMS = 100
 _STEPS = 20_000  # of SQLite's virtual machine between two looks at the clock: some milliseconds
 
 
-def problems_of(path: Path, *, full: bool, until: float | None = None) -> tuple[str, ...]:
+def problems_of(
+    path: Path, *, full: bool, until: float | None = None, watch: Callable[[], None] | None = None
+) -> tuple[str, ...]:
     """What is wrong with a database, at most 100 sentences; none when all is well.
 
     Quick looks at the structure of every page; full also compares every index with its table and follows every
-    reference. TimeoutError when the monotonic moment `until` passes meanwhile. DatabaseError where the file cannot be
-    read at all.
+    reference. TimeoutError when the monotonic moment `until` passes meanwhile; `watch` is called every few milliseconds
+    and may raise to end the work. DatabaseError where the file cannot be read at all.
     """
     try:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
             connection.execute("PRAGMA query_only = 1")
             connection.set_busy_timeout(5_000)
-            if until is not None:
-                connection.set_progress_handler(_after(until), _STEPS)
+            if until is not None or watch is not None:
+                connection.set_progress_handler(_looking(until, watch), _STEPS)
             return _problems(connection, full=full)
         finally:
             connection.close()
@@ -51,5 +53,10 @@ def _problems(connection: apsw.Connection, *, full: bool) -> tuple[str, ...]:
     return tuple(problems[:MOST_PROBLEMS])
 
 
-def _after(until: float) -> Callable[[], bool]:
-    return lambda: time.monotonic() > until
+def _looking(until: float | None, watch: Callable[[], None] | None) -> Callable[[], bool]:
+    def look() -> bool:
+        if watch is not None:
+            watch()
+        return until is not None and time.monotonic() > until
+
+    return look

@@ -1,0 +1,52 @@
+"""Long work makes way for the main thread."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from wuzapi_manager_server.services.courtesy import Courtesy
+
+WORK = 0.1
+"""Seconds."""
+
+
+def rests_beside(main: Callable[[threading.Thread], None]) -> list[float]:
+    """The rests of a thread that works, while the main thread does something until that has ended."""
+    rests: list[float] = []
+
+    def work() -> None:
+        courtesy = Courtesy(rests.append)
+        until = time.monotonic() + WORK
+        while time.monotonic() < until:
+            sum(range(1_000))
+        courtesy.pause()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    main(thread)
+    thread.join()
+    return rests
+
+
+def busy(thread: threading.Thread) -> None:
+    while thread.is_alive():
+        sum(range(1_000))
+
+
+def test_it_rests_beside_a_busy_main_thread() -> None:
+    """No longer than twice its work: the main thread had half of the time or more."""
+    (rest,) = rests_beside(busy)
+    assert 0.1 * WORK < rest <= 2.5 * WORK
+
+
+def test_it_does_not_rest_beside_an_idle_one() -> None:
+    """Nobody waits for anything then."""
+    assert rests_beside(threading.Thread.join) == []
+
+
+def test_a_rest_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a piece of work was."""
+    monkeypatch.setattr("wuzapi_manager_server.services.courtesy._LONGEST", 0.02)
+    assert rests_beside(busy) == [0.02]
