@@ -18,6 +18,9 @@ from wuzapi_manager_server.storage import faults
 
 _TRIES, _PAUSE, _PATIENCE, _SHORT = 5, 0.1, 1.0, 0.0005
 
+_IN_THE_WAY = (apsw.BusyError, apsw.ReadOnlyError, apsw.CorruptError, apsw.NotADBError)
+"""What SQLite's own copy knows how to deal with."""
+
 _MODES = slice(18, 20)
 _ROLLBACK = b"\1\1"
 """The bytes of the header that say whether a log lies beside the file: https://sqlite.org/fileformat.html"""
@@ -75,7 +78,7 @@ def _begun(path: Path, reading: apsw.Connection) -> bool:
 
 
 def _try_to_begin(path: Path, reading: apsw.Connection) -> bool:
-    with closing(_opened(path)) as writing, suppress(apsw.BusyError):
+    with closing(_opened(path)) as writing, suppress(*_IN_THE_WAY):
         again = _insisting()
         writing.set_busy_handler(again)
         writing.execute("BEGIN IMMEDIATE")  # nobody adds to the log meanwhile
