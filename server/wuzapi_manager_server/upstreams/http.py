@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
@@ -39,6 +40,10 @@ class HttpAnswer(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+_parsed = lru_cache(maxsize=256)(httpx.URL)
+"""Parsed URLs without a query: there are few, and to parse one takes as long as to send it."""
 
 
 class Pieces(Protocol):
@@ -118,15 +123,15 @@ class HttpUpstream:
         left = min(deadline.remaining(), longest)
         if left <= 0:
             raise Late(sent=False)
-        sent_headers = httpx.Headers(_HEADERS)
-        sent_headers.update(headers)
+        sent_headers = {**_HEADERS, **{name.lower(): value for name, value in headers.items()}}
         if body is not None and not isinstance(body, bytes):
             sent_headers["content-length"] = str(
                 body.size
             )  # without, it would go in chunks, which not all servers take
         try:
-            query = f"?{urlencode(params, quote_via=quote)}" if params else ""
-            request = httpx.Request(method, self._base + path + query, headers=sent_headers, content=body)
+            where = self._base + path
+            url = httpx.URL(f"{where}?{urlencode(params, quote_via=quote)}") if params else _parsed(where)
+            request = httpx.Request(method, url, headers=sent_headers, content=body)
         except httpx.InvalidURL:
             raise ValueError("a URL that is too long") from None
         until = Deadline.after(left)
