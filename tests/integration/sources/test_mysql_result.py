@@ -25,6 +25,7 @@ def connection() -> Iterator[MysqlConnection]:
             database=place.database,
             username=place.user,
             secret=place.password,
+            table_name="",
             tls_mode=TlsMode.DISABLE,
         )
         made = own(MysqlDriver(30).connect(server, place.host, place.port, 5, Job(soon())))
