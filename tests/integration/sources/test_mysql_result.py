@@ -33,6 +33,14 @@ def connection() -> Iterator[MysqlConnection]:
         made.close()
 
 
+def counting(most: int, selected: str) -> str:
+    """A query of so many rows, numbered as `n`."""
+    return (
+        "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < "
+        f"{most}) SELECT {selected} FROM numbers"
+    )
+
+
 def rows(connection: MysqlConnection, query: str) -> list[tuple[object, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(query)
@@ -52,19 +60,19 @@ def test_a_text_of_any_size_is_whole(connection: MysqlConnection, size: int) -> 
 def test_an_error_amid_the_rows_is_that_error(connection: MysqlConnection) -> None:
     """What the server sent before is not taken for the answer, and the connection goes on."""
     with pytest.raises(err.OperationalError) as caught:
-        rows(connection, "SELECT IF(seq = 50, (SELECT 1 UNION SELECT 2), 1) FROM seq_1_to_100")
+        rows(connection, counting(100, "IF(n = 50, (SELECT 1 UNION SELECT 2), 1)"))
     assert caught.value.args[0] == 1242
     assert rows(connection, "SELECT 'next'") == [("next",)]
 
 
 def test_many_rows_are_all_there(connection: MysqlConnection) -> None:
     """The numbers of packets begin anew after 255."""
-    assert rows(connection, "SELECT seq, NULL, '' FROM seq_1_to_1000") == [(at, None, "") for at in range(1, 1001)]
+    assert rows(connection, counting(1000, "n, NULL, ''")) == [(at, None, "") for at in range(1, 1001)]
 
 
 def test_warnings_are_known_after_the_rows(connection: MysqlConnection) -> None:
     """The end of an answer tells of them."""
-    assert rows(connection, "SELECT CAST('abc' AS INT)") == [(0,)]
+    assert rows(connection, "SELECT CAST('abc' AS SIGNED)") == [(0,)]
     assert connection.cut() == {1292}
     assert rows(connection, "SELECT 1") == [(1,)]
     assert connection.cut() == set()
