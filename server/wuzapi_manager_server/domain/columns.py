@@ -24,6 +24,7 @@ Times are not among them: orjson 3.13 drops zeros of their microseconds (10,000 
 _Conversions = Mapping[type, Callable[..., Json]]
 
 _MOMENTS = frozenset({date, datetime, UUID})
+_WHOLE = frozenset({int, type(None)})
 _MOMENTS_OR_NONE = _MOMENTS | {type(None)}
 _TO_WRITTEN: _Conversions = {kind: convert for kind, convert in TO_JSON.items() if kind not in _MOMENTS}
 _TO_TEXT: _Conversions = {kind: convert for kind, convert in TO_JSON.items() if kind in _MOMENTS}
@@ -50,11 +51,13 @@ def json_values(column: Sequence[Written]) -> Sequence[Json]:
 
 def _converted(cells: Sequence[Cell] | Sequence[Written], conversions: _Conversions) -> Sequence[Written]:
     """The cells, each by the conversion of its type; the very same sequence where none needs any."""
-    kinds = conversions.keys() & set(map(type, cells))
-    if not kinds or (kinds == {int} and _exact(cells)):
+    types = set(map(type, cells))
+    kinds = conversions.keys() & types
+    if not kinds or (kinds == {int} and types <= _WHOLE and _exact(cells)):
         return cast("Sequence[Written]", cells)
     return [cell if (convert := conversions.get(type(cell))) is None else convert(cell) for cell in cells]  # type: ignore[misc]  # what needs no conversion is ready
 
 
 def _exact(cells: Sequence[Cell] | Sequence[Written]) -> bool:
-    return all(-EXACT <= cell <= EXACT for cell in cells if type(cell) is int)
+    whole = [cell for cell in cells if cell is not None]
+    return min(whole) >= -EXACT and max(whole) <= EXACT  # type: ignore[type-var, operator]  # they are numbers
