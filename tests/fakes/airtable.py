@@ -36,6 +36,7 @@ _TAKES: Mapping[str, tuple[type, ...]] = {
     "multipleAttachments": (list,),
 }
 _PAGE = 100
+_ITERATORS = 64
 _WRITE = 10
 
 
@@ -112,6 +113,7 @@ class FakeAirtable(FakeServer):
         self.pause = 30.0
         self.trouble: list[Answer] = []
         self.lock = threading.RLock()
+        self._iterators: dict[int, list[str]] = {}
         self._recent: dict[str, list[float]] = {}
         self._paused: dict[str, float] = {}
 
@@ -198,6 +200,23 @@ class FakeAirtable(FakeServer):
         if any(table.field_of(each) is None for each in wanted):
             raise _Refused(422, "UNKNOWN_FIELD_NAME")
         names = {each.name for each in map(table.field_of, wanted) if each}
+        number, begin = _place(str(asked["offset"])) if asked.get("offset") else (next(_numbers), 0)
+        found = self._iterators.get(number) if begin else self._found(table, asked)
+        if found is None:
+            raise _Refused(422, "LIST_RECORDS_ITERATOR_NOT_AVAILABLE")
+        end = begin + min(int(cast("int", asked.get("pageSize", _PAGE))), _PAGE)
+        by_id = asked.get("returnFieldsByFieldId") in (True, "true", "1")
+        there = [each for each in found[begin:end] if each in table.records]
+        answer: dict[str, object] = {"records": [_record(table, each, by_id=by_id, names=names) for each in there]}
+        if len(found) > end:
+            self._iterators[number] = found
+            while len(self._iterators) > _ITERATORS:
+                del self._iterators[next(iter(self._iterators))]
+            answer["offset"] = f"itr{number}/rec{end}"
+        return answer
+
+    def _found(self, table: FakeTable, asked: Mapping[str, object]) -> list[str]:
+        """The ids of the records that are asked for, in order: what an offset goes on in."""
         formula = cast("str", asked.get("filterByFormula", ""))
         found = [each for each in table.records if not formula or self._holds(formula, table, each)]
         for order in reversed(cast("list[Mapping[str, str]]", asked.get("sort", []))):
@@ -207,22 +226,7 @@ class FakeAirtable(FakeServer):
             found.sort(
                 key=lambda each: _rank(table.records[each].get(by.name)), reverse=order.get("direction") == "desc"
             )
-        if "maxRecords" in asked:
-            found = found[: int(cast("int", asked["maxRecords"]))]
-        size = min(int(cast("int", asked.get("pageSize", _PAGE))), _PAGE)
-        begin = 0
-        if asked.get("offset"):
-            place = re.fullmatch(r"itr(\d+)/rec", str(asked["offset"]))
-            if place is None:
-                raise _Refused(422, "LIST_RECORDS_ITERATOR_NOT_AVAILABLE")
-            begin = int(place[1])
-        by_id = asked.get("returnFieldsByFieldId") in (True, "true", "1")
-        answer: dict[str, object] = {
-            "records": [_record(table, each, by_id=by_id, names=names) for each in found[begin : begin + size]]
-        }
-        if len(found) > begin + size:
-            answer["offset"] = f"itr{begin + size}/rec"
-        return answer
+        return found[: int(cast("int", asked.get("maxRecords", len(found))))]
 
     def _holds(self, formula: str, table: FakeTable, record_id: str) -> bool:
         cells = {each.name: table.records[record_id].get(each.name) for each in table.fields}
@@ -263,6 +267,13 @@ class FakeAirtable(FakeServer):
         for each in ids:
             del table.records[each]
         return {"records": [{"id": each, "deleted": True} for each in ids]}
+
+
+def _place(offset: str) -> tuple[int, int]:
+    found = re.fullmatch(r"itr(\d+)/rec(\d+)", offset)
+    if found is None:
+        raise _Refused(422, "LIST_RECORDS_ITERATOR_NOT_AVAILABLE")
+    return int(found[1]), int(found[2])
 
 
 def _answer(status: int, body: object) -> Answer:

@@ -7,6 +7,7 @@ RECORD_ID, BLANK, TRUE and FALSE. It encodes our reading of Airtable's documents
 import operator
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 Value = object
@@ -48,9 +49,15 @@ def holds(formula: str, record_id: str, cells: Mapping[str, Value]) -> bool:
     return bool(value)
 
 
+@lru_cache(maxsize=16)
+def _tokens(formula: str) -> "tuple[_Token, ...]":
+    """One formula is asked of many records."""
+    return tuple(_split(formula))
+
+
 class _Parser:
     def __init__(self, formula: str, record_id: str, cells: Mapping[str, Value]) -> None:
-        self._tokens = list(_split(formula))
+        self._tokens = _tokens(formula)
         self._at = 0
         self._record_id = record_id
         self._cells = cells
