@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 NOW = 1_769_083_200
 NOW_TEXT = "2026-01-22T12:00:00Z"
 JID = re.compile(r"\S+@(s\.whatsapp\.net|g\.us|lid|newsletter|broadcast)")
+SHORTEST_DOCUMENT = 29
 DATA_URLS = {
     "image": (r"data:image/[^;,]+;base64,", 'Image data should start with "data:image/png;base64,"'),
     "audio": (r"data:audio/", 'audio data should start with "data:audio/"'),
@@ -59,7 +60,10 @@ def query_of(request: Request) -> dict[str, str]:
 
 
 def sending(kind: str, *required: str) -> Handler:
-    """`POST /chat/send/{kind}`: what must be there, then the message is WhatsApp's."""
+    """`POST /chat/send/{kind}`: what must be there, then the message is WhatsApp's.
+
+    A document that is shorter than what it is compared with makes the real one panic: Go's server ends the connection.
+    """
 
     def send(  # noqa: PLR0911 - a return for each refusal
         fake: "FakeWuzapi", user: FakeUser, request: Request, body: Mapping[str, object]
@@ -67,6 +71,8 @@ def sending(kind: str, *required: str) -> Handler:
         for name in required:
             if not body.get(name.lower()):
                 return refuse(400, f"missing {name} in Payload")
+        if kind == "document" and len(str(body["document"]).encode()) < SHORTEST_DOCUMENT:
+            return Answer(0, raw=b"")
         phone = body.get("phone", body.get("group"))
         if not isinstance(phone, str) or ("@" in phone and not JID.fullmatch(phone)):
             return refuse(400, "could not parse Phone")

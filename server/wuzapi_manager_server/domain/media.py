@@ -21,6 +21,7 @@ _MOST: Mapping[Kind, int] = {
 }
 _FILE = "application/octet-stream"
 _LONGEST_URL = 2048
+_SHORTEST_DOCUMENT = 29
 _LONGEST_TYPE = 127
 _SIGNS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xff\xd8\xff", "image/jpeg"),
@@ -117,6 +118,16 @@ def check_url(url: str, field: str) -> str:
     if not fits or len(url) > _LONGEST_URL or not url.isprintable() or " " in url:
         raise _bad(field, "must be an http or https URL", "deve ser uma URL http ou https")
     return url
+
+
+def document_url(url: str) -> str:
+    """The URL of a document, lengthened where it is so short that WUZAPI 1.0.5 breaks down at it.
+
+    That compares the first 29 bytes without asking whether there are so many. A fragment is never sent to the host, so
+    that the same file is fetched by versions that take URLs; 1.0.5 refuses it as it does longer ones.
+    """
+    short = _SHORTEST_DOCUMENT - len(url.encode())
+    return url if short <= 0 else url + ("" if "#" in url else "#").ljust(short, "-")
 
 
 def _alike(told: str, wanted: str) -> bool:

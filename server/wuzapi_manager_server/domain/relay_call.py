@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from enum import Enum
 
+from wuzapi_manager_server.domain.media import document_url
 from wuzapi_manager_server.domain.table import Json
 from wuzapi_manager_server.errors import InvalidInput, PermissionDenied, Text, Violation
 
@@ -24,6 +25,7 @@ _HIDDEN = frozenset(
         "encryptionkey",
     }
 )
+_SEND_DOCUMENT = "/chat/send/document"
 _SEND_TEXT = {"number": "Phone", "message": "Body"}
 # WUZAPI tells of messages in both directions by one event.
 _EVENTS = {"message.received": "Message", "message.sent": "Message"}
@@ -103,19 +105,42 @@ def as_wuzapi(method: str, path: str, body: Mapping[str, Json] | None) -> tuple[
 
     `/send-text` with `number` and `message` is `/chat/send/text`; the events of a user may be a list, and have names
     such as `message.received`. A session that connects does so `Immediate`ly, unless the body says otherwise: WUZAPI
-    would wait ten seconds. Anything else stays as it is.
+    would wait ten seconds. A document's URL that is too short for WUZAPI is lengthened, other short documents are
+    InvalidInput. Anything else stays as it is.
     """
     if method == "POST" and path == "/send-text":
         named = {_SEND_TEXT.get(name, name): value for name, value in (body or {}).items()}
         return "/chat/send/text", named
     if method == "POST" and path == "/session/connect" and "immediate" not in map(str.lower, body or {}):
         return path, {**(body or {}), "Immediate": True}
+    if method == "POST" and path == _SEND_DOCUMENT and body is not None:
+        return path, {name: _document(value) if name.lower() == "document" else value for name, value in body.items()}
     if body is not None and (path == "/admin/users" or path.startswith("/admin/users/")):
         events = body.get("events")
         if isinstance(events, list):
             names = dict.fromkeys(_EVENTS.get(str(name), str(name)) for name in events)
             return path, {**body, "events": ",".join(names)}
     return path, body
+
+
+def _document(value: Json) -> Json:
+    """A document that WUZAPI 1.0.5 does not break down at; InvalidInput for data too short to be one it takes."""
+    if not isinstance(value, str) or not value:  # these it refuses itself
+        return value
+    long = document_url(value)
+    if long != value and not value.startswith(("http://", "https://")):
+        raise InvalidInput(
+            [
+                Violation(
+                    "body.Document",
+                    Text(
+                        "must be an http or https URL, or begin with data:application/octet-stream;base64,",
+                        "deve ser uma URL http ou https, ou começar com data:application/octet-stream;base64,",
+                    ),
+                )
+            ]
+        )
+    return long
 
 
 def redacted(data: Json, path: str = "") -> Json:

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, cast
 from google.protobuf.message import Message
 
 from wuzapi_manager.v1 import relay_pb2 as pb
-from wuzapi_manager_server.domain.media import Kind, check_size, check_url, data_url, media_type, type_of
+from wuzapi_manager_server.domain.media import Kind, check_size, check_url, data_url, document_url, media_type, type_of
 from wuzapi_manager_server.domain.phones import group_of, phone_of
 from wuzapi_manager_server.domain.table import Json
 from wuzapi_manager_server.domain.uploaded_media import UploadedMedia
@@ -205,7 +205,8 @@ def _put_media(request: Message, kind: Kind, body: Body, uploaded: UploadedMedia
         body[key] = data_url(kind, data, found)
         body["MimeType"] = found
     elif url:
-        body[key] = check_url(url, "url")
+        checked = check_url(url, "url")
+        body[key] = document_url(checked) if kind == "document" else checked
         if mime:
             body["MimeType"] = media_type(kind, "", mime)
     elif not media.media_id:  # one that is no good was told of already

@@ -145,7 +145,7 @@ def _checked(request: pb.CallRequest, caller: Caller) -> tuple[WuzapiCall, Scope
     body: Mapping[str, Json] | None = None
     if method != "GET" and (request.HasField("body") or method != "DELETE"):
         body = {name: _whole(value) for name, value in dict_from(request.body).items()}
-    path, body = as_wuzapi(method, request.path, body)
+    path, body = problems.attempt(lambda: as_wuzapi(method, request.path, body), (request.path, body))
     is_send = method == "POST" and path.startswith(_SEND)
     if request.request_id and not is_send:
         problems.violations.append(

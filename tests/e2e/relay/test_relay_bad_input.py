@@ -1,5 +1,6 @@
 """What callers get wrong, and what WUZAPI gets wrong: each has its own answer."""
 
+import json
 from typing import Any
 
 import grpc
@@ -223,3 +224,32 @@ def test_wuzapi_that_is_gone_is_an_error_of_connection(tmp_path_factory: pytest.
         with refused(grpc.StatusCode.UNAVAILABLE, "CONNECTION_ERROR"):
             caller.relay.SendText(text())
         assert not world.public.relay.CheckHealth(pb.CheckHealthRequest()).online
+
+
+@pytest.mark.parametrize("url", ["http://a.example/b", "http://a.example/b#c", "https://a.example/1234567890"])
+def test_a_short_url_of_a_document_does_not_break_wuzapi_down(ana: Caller, wuzapi: FakeWuzapi, url: str) -> None:
+    """1.0.5 refuses it as it refuses long ones, and nothing is unknown; the host is asked for the same file."""
+    request = pb.SendDocumentRequest(phone=PHONE, url=url, file_name="a")
+    with refused(grpc.StatusCode.INVALID_ARGUMENT, "WUZAPI_ERROR"):
+        ana.relay.SendDocument(request)
+    sent = str(json.loads(wuzapi.requests[-1].body)["Document"])
+    assert sent.partition("#")[0] == url.partition("#")[0]
+    call = pb.CallRequest(method=pb.HTTP_METHOD_POST, path="/chat/send/document")
+    call.body.update({"phone": PHONE, "document": url, "fileName": "a"})
+    answer = ana.relay.Call(call)
+    assert (answer.success, answer.status) == (False, 400)
+    assert json.loads(wuzapi.requests[-1].body)["document"] == sent
+
+
+@pytest.mark.parametrize("key", ["Document", "document", "DOCUMENT"])
+@pytest.mark.parametrize("short", ["x", "data:text/plain;base64,eA=="])
+def test_a_short_document_that_is_no_url_never_reaches_wuzapi(
+    ana: Caller, wuzapi: FakeWuzapi, key: str, short: str
+) -> None:
+    """Call names the field and what it takes."""
+    call, before = pb.CallRequest(method=pb.HTTP_METHOD_POST, path="/chat/send/document"), len(wuzapi.requests)
+    call.body.update({"Phone": PHONE, key: short, "FileName": "a"})
+    with refused(grpc.StatusCode.INVALID_ARGUMENT, "VALIDATION_ERROR") as refusal:
+        ana.relay.Call(call)
+    assert [*refusal.violations] == ["body.Document"]
+    assert not [request for request in wuzapi.requests[before:] if request.path == "/chat/send/document"]

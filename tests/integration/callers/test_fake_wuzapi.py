@@ -49,6 +49,18 @@ def test_an_old_status_has_old_keys(fake: FakeWuzapi, http: httpx.Client) -> Non
     assert (answer.status_code, answer.json()["error"]) == (500, "No session")
 
 
+def test_a_short_document_breaks_it_down(fake: FakeWuzapi, http: httpx.Client) -> None:
+    """It compares 29 bytes without asking whether they are there: the connection ends without an answer."""
+    fake.add_user("Ana", "token-of-ana")
+    for document in ("http://a.example/b", "x" * 28):
+        body = {"Phone": "5581999990001", "Document": document, "FileName": "a"}
+        with pytest.raises(httpx.RemoteProtocolError):
+            http.post("/chat/send/document", headers={"token": "token-of-ana"}, json=body)
+    body = {"Phone": "5581999990001", "Document": "x" * 29, "FileName": "a"}
+    assert http.post("/chat/send/document", headers={"token": "token-of-ana"}, json=body).status_code == 400
+    assert not fake.sent
+
+
 def test_users_are_made_shown_changed_and_deleted(fake: FakeWuzapi, http: httpx.Client) -> None:
     """The admin calls work on the same users, in their two envelopes."""
     made = http.post("/admin/users", json={"Name": "Ana", "token": "token-of-ana", "events": "Message,QR"})
