@@ -144,10 +144,10 @@ async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
         readiness = Readiness(database.writable)
         backups = open_backups(settings, database, box, readiness)
         backups.failures = metrics.backups.failures
-        schedule = BackupSchedule(backups, settings.backup_schedule, now_utc) if settings.backup_schedule else None
+        schedule = _backup_schedule(settings, backups, audit)
         gauges = BackupGauges(backups, schedule, metrics.backups)
         upkeep = Upkeep(database, metrics.caches.caches, backups.folder, callers.changed_all)
-        scheduled = [each for each in (schedule, _upkeep_schedule(settings, upkeep, database)) if each is not None]
+        scheduled = filter(None, (schedule, _upkeep_schedule(settings, upkeep, database, audit)))
         shared = _Shared(
             settings, database, box, store, once, sources, audits, audit, callers, metrics, backups, upkeep
         )
@@ -179,11 +179,17 @@ async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
         await database.close()
 
 
-def _upkeep_schedule(settings: Settings, upkeep: Upkeep, database: Database) -> UpkeepSchedule | None:
+def _backup_schedule(settings: Settings, backups: Backups, audit: Audit) -> BackupSchedule | None:
+    if settings.backup_schedule is None:
+        return None
+    return BackupSchedule(backups, audit, settings.backup_schedule, now_utc)
+
+
+def _upkeep_schedule(settings: Settings, upkeep: Upkeep, database: Database, audit: Audit) -> UpkeepSchedule | None:
     if settings.maintenance_schedule is None:
         return None
     metadata = MetadataStore(database, now_utc)
-    return UpkeepSchedule(upkeep, database, metadata, settings.maintenance_schedule, now_utc)
+    return UpkeepSchedule(upkeep, database, metadata, audit, settings.maintenance_schedule, now_utc)
 
 
 @asynccontextmanager

@@ -1255,7 +1255,9 @@ class AuditEvent(_message.Message):
     actor_id: _builtins.str
     """For a user the WUZAPI id, or a digest of the token where there is none; empty otherwise."""
     action: _builtins.str
-    """The call, as `/wuzapi_manager.v1.ConnectionService/UpdateConnection`; empty for the service itself."""
+    """The call, as `/wuzapi_manager.v1.ConnectionService/UpdateConnection`. For what the service did by
+    the clock, the call that does the same.
+    """
     target: _builtins.str
     """What it was done to: `connections/12`, `connections/12/records`, `branding`, `relay/…`, `maintenance/…`."""
     outcome: _builtins.str

@@ -42,6 +42,14 @@ class Audit:
         """Adds an entry. Never raises for what keeps it from being written."""
         await asyncio.shield(self.begin(deed, outcome))
 
+    async def by_itself(self, rpc: str, deed: Deed, outcome: str = "OK") -> None:
+        """Adds an entry on what the service did by the clock, as the call of MaintenanceService that does the same."""
+        before = acting.set(Actor(action=f"/wuzapi_manager.v1.MaintenanceService/{rpc}"))
+        try:
+            await self.done(deed, outcome)
+        finally:
+            acting.reset(before)
+
     def begin(self, deed: Deed, outcome: str) -> "asyncio.Task[None]":
         """Begins to add an entry, for callers that cannot wait."""
         task = asyncio.create_task(self._add(deed, outcome))

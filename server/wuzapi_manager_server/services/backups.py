@@ -97,15 +97,15 @@ class Backups:
 
         await self.alone(f"the deletion of {name}", work)
 
-    async def prune(self) -> int:
-        """Removes scheduled backups that have had their time, and says how many."""
+    async def prune(self) -> list[str]:
+        """Removes scheduled backups that have had their time, and gives their names."""
 
-        async def work() -> int:
+        async def work() -> list[str]:
             expired = self._retention.expired(await asyncio.to_thread(self.folder.all))
             for backup in expired:
                 await asyncio.to_thread(self.folder.remove, backup)
                 logger().info("backup expired", backup=backup.name)
-            return len(expired)
+            return [backup.name for backup in expired]
 
         return await self.alone("the deletion of old backups", work)
 

@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 
 from cronsim import CronSim
 
+from wuzapi_manager_server.domain.audit import Deed
 from wuzapi_manager_server.domain.backup import Origin
 from wuzapi_manager_server.errors import Conflict, FileSystemError, ServiceError
 from wuzapi_manager_server.observe import failure, logger
+from wuzapi_manager_server.services.audit import Audit
 from wuzapi_manager_server.services.backups import Backups
 from wuzapi_manager_server.services.schedule import RETRY, Schedule
 
@@ -21,8 +23,9 @@ class BackupSchedule(Schedule):
     A time that passed while nothing ran is made up for at the start, once, where there were backups before.
     """
 
-    def __init__(self, backups: Backups, expression: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, backups: Backups, audit: Audit, expression: str, clock: Callable[[], datetime]) -> None:
         super().__init__(expression, clock)
+        self._audit = audit
         self._backups = backups
         self._due: datetime | None = None
 
@@ -65,11 +68,14 @@ class BackupSchedule(Schedule):
         """Whether there is a backup for that time, which perhaps another process made."""
         try:
             if not await self._is_there(due):
-                await self._backups.create(Origin.SCHEDULE)
-                await self._backups.prune()
+                made = await self._backups.create(Origin.SCHEDULE)
+                await self._audit.by_itself("CreateBackup", Deed(f"maintenance/{made.name}"))
+                for name in await self._backups.prune():
+                    await self._audit.by_itself("DeleteBackup", Deed(f"maintenance/{name}"))
         except Conflict:
             return False
         except ServiceError as error:
+            await self._audit.by_itself("CreateBackup", Deed("maintenance"), error.code.value)
             logger().error("backup failed", stale=await self._is_surely_stale(), **failure(error))
             return False
         return True

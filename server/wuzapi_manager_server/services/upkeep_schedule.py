@@ -4,8 +4,10 @@ from collections.abc import Callable
 from contextlib import aclosing
 from datetime import datetime
 
+from wuzapi_manager_server.domain.audit import Deed
 from wuzapi_manager_server.errors import Conflict, ServiceError
 from wuzapi_manager_server.observe import failure, logger
+from wuzapi_manager_server.services.audit import Audit
 from wuzapi_manager_server.services.schedule import RETRY, Schedule
 from wuzapi_manager_server.services.upkeep import Upkeep
 from wuzapi_manager_server.storage.database import Database
@@ -28,6 +30,7 @@ class UpkeepSchedule(Schedule):
         upkeep: Upkeep,
         database: Database,
         metadata: MetadataStore,
+        audit: Audit,
         expression: str,
         clock: Callable[[], datetime],
     ) -> None:
@@ -35,6 +38,7 @@ class UpkeepSchedule(Schedule):
         self._upkeep = upkeep
         self._database = database
         self._metadata = metadata
+        self._audit = audit
         self._due: datetime | None = None
 
     async def turn(self) -> float:
@@ -48,6 +52,8 @@ class UpkeepSchedule(Schedule):
                 return RETRY
             except (ServiceError, OSError) as error:
                 logger().error("maintenance of the schedule failed", **failure(error))
+                outcome = error.code.value if isinstance(error, ServiceError) else "INTERNAL"
+                await self._audit.by_itself("RunMaintenance", Deed("maintenance"), outcome)
             self._due = self._after(max(self._due, self._clock()))
         return self._until(self._due)
 
@@ -63,3 +69,4 @@ class UpkeepSchedule(Schedule):
                 logger().info(
                     "maintenance", step=each.step.value, state=each.state.value, seconds=round(each.seconds, 3)
                 )
+        await self._audit.by_itself("RunMaintenance", Deed("maintenance"))

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from wuzapi_manager_server.secret_box import SecretBox
+from wuzapi_manager_server.services.audit import Audit
+from wuzapi_manager_server.storage.audit import AuditFilter, AuditStore
 from wuzapi_manager_server.storage.connections import ConnectionStore
 from wuzapi_manager_server.storage.database import Database
 
@@ -50,3 +52,19 @@ def clock() -> Clock:
 @pytest.fixture
 def store(database: Database, box: SecretBox, clock: Clock) -> ConnectionStore:
     return ConnectionStore(database, box, clock)
+
+
+@pytest.fixture
+def audits(database: Database, box: SecretBox, clock: Clock) -> AuditStore:
+    return AuditStore(database, box, clock)
+
+
+@pytest.fixture
+def audit(database: Database, audits: AuditStore) -> Audit:
+    return Audit(database, audits)
+
+
+def deeds_of_the_system(audits: AuditStore) -> list[tuple[str, str, str]]:
+    """What the audit log says that the service did by itself, newest first: RPC, target and outcome."""
+    found = audits.page(AuditFilter(actor="system"), None, 100)
+    return [(each.actor.action.rpartition("/")[2], each.deed.target, each.outcome) for each in found]

@@ -8,14 +8,16 @@ from time import tzset
 
 import pytest
 
-from tests.integration.storage.conftest import Clock
+from tests.integration.storage.conftest import Clock, deeds_of_the_system
 from wuzapi_manager_server.domain.backup import Backup, Origin, Retention
 from wuzapi_manager_server.observe import Metrics
 from wuzapi_manager_server.secret_box import SecretBox
+from wuzapi_manager_server.services.audit import Audit
 from wuzapi_manager_server.services.backups import Backups
 from wuzapi_manager_server.services.backups_gauges import BackupGauges
 from wuzapi_manager_server.services.backups_schedule import BackupSchedule
 from wuzapi_manager_server.services.readiness import Readiness
+from wuzapi_manager_server.storage.audit import AuditStore
 from wuzapi_manager_server.storage.backups import BackupMaker
 from wuzapi_manager_server.storage.backups_folder import BackupFolder
 from wuzapi_manager_server.storage.database import Database
@@ -58,24 +60,24 @@ def spoil(backups: Backups, backup: Backup) -> None:
 
 @pytest.mark.parametrize(("zone", "forward"), [("America/New_York", (8, 2)), ("Europe/Lisbon", (29, 1))])
 async def test_the_schedule_is_in_utc_whatever_the_machine_s_zone(
-    backups: Backups, clock: Clock, monkeypatch: pytest.MonkeyPatch, zone: str, forward: tuple[int, int]
+    backups: Backups, audit: Audit, clock: Clock, monkeypatch: pytest.MonkeyPatch, zone: str, forward: tuple[int, int]
 ) -> None:
     """On the day when clocks are put forward there is one backup, at the hour that is left out on the wall."""
     monkeypatch.setitem(os.environ, "TZ", zone)
     tzset()
     day, hour = forward
     clock.now = at(day - 1, 0)
-    schedule = BackupSchedule(backups, f"30 {hour} * * *", clock)
+    schedule = BackupSchedule(backups, audit, f"30 {hour} * * *", clock)
     await pass_until(schedule, clock, at(day + 1, 12))
     assert times(backups) == [at(each, hour, 30) for each in (day - 1, day, day + 1)]
     monkeypatch.undo()
     tzset()
 
 
-async def test_each_time_has_one_backup(backups: Backups, clock: Clock) -> None:
+async def test_each_time_has_one_backup(backups: Backups, audit: Audit, clock: Clock) -> None:
     """At its minute, verified, and not again before the next, however often the clock is looked at."""
     clock.now = at(1, 12)
-    schedule = BackupSchedule(backups, DAILY, clock)
+    schedule = BackupSchedule(backups, audit, DAILY, clock)
     await pass_until(schedule, clock, at(2, 3, 29))
     assert times(backups) == []
     await pass_until(schedule, clock, at(3, 12))
@@ -83,29 +85,29 @@ async def test_each_time_has_one_backup(backups: Backups, clock: Clock) -> None:
     assert all(each.origin is Origin.SCHEDULE and each.verify_time for each in backups.folder.all())
 
 
-async def test_a_time_that_was_missed_is_made_up_for_at_the_start(backups: Backups, clock: Clock) -> None:
+async def test_a_time_that_was_missed_is_made_up_for_at_the_start(backups: Backups, audit: Audit, clock: Clock) -> None:
     """Once, where there are backups from before; what is there since that time counts, whoever made it."""
     clock.now = at(1, 3, 30)
-    fresh = BackupSchedule(backups, DAILY, clock)
+    fresh = BackupSchedule(backups, audit, DAILY, clock)
     assert await fresh.turn() > 0
     assert times(backups) == []  # nothing was missed by a service that is new
     await backups.create(Origin.ASKED)
     clock.now = at(5, 12)  # it was off for days
-    restarted = BackupSchedule(backups, DAILY, clock)
+    restarted = BackupSchedule(backups, audit, DAILY, clock)
     await pass_until(restarted, clock, at(5, 13))
     assert times(backups) == [at(1, 3, 30), at(5, 12)]
-    again = BackupSchedule(backups, DAILY, clock)
+    again = BackupSchedule(backups, audit, DAILY, clock)
     await pass_until(again, clock, at(5, 14))
     assert len(times(backups)) == 2
     await pass_until(again, clock, at(6, 4))
     assert times(backups)[-1] == at(6, 3, 30)
 
 
-async def test_the_tiers_of_retention_hold_over_months(backups: Backups, clock: Clock) -> None:
+async def test_the_tiers_of_retention_hold_over_months(backups: Backups, audit: Audit, clock: Clock) -> None:
     """Three days, two weeks and two months have their newest; what somebody asked for stays besides."""
     clock.now = at(1, 0)
     asked = await backups.create(Origin.ASKED)
-    schedule = BackupSchedule(backups, DAILY, clock)
+    schedule = BackupSchedule(backups, audit, DAILY, clock)
     await pass_until(schedule, clock, at(15, 12, month=4))
     days = [at(15, 3, 30, month=4), at(14, 3, 30, month=4), at(13, 3, 30, month=4)]
     weeks = [at(15, 3, 30, month=4), at(12, 3, 30, month=4)]
@@ -138,14 +140,14 @@ async def test_the_last_verified_backup_is_never_removed(backups: Backups, clock
 
 
 async def test_a_failure_is_tried_again_and_shows(
-    backups: Backups, clock: Clock, capfd: pytest.CaptureFixture[str]
+    backups: Backups, audit: Audit, clock: Clock, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """It is counted and logged, stale after two turns, and a minute after its cause is gone there is a backup."""
     metrics = Metrics()
     backups.failures = metrics.backups.failures
     clock.now = at(1, 3, 30)
     await backups.create(Origin.SCHEDULE)
-    schedule = BackupSchedule(backups, DAILY, clock)
+    schedule = BackupSchedule(backups, audit, DAILY, clock)
     gauges = BackupGauges(backups, schedule, metrics.backups)
     await gauges.sample()
     assert (gauges.fresh, metrics.backups.stale._value.get()) == (True, 0)
@@ -176,3 +178,24 @@ def hide(folder: Path) -> Path:
 def unhidden(folder: Path) -> Path:
     folder.unlink()
     return folder
+
+
+async def test_the_audit_log_tells_what_was_done_by_itself(
+    backups: Backups, audit: Audit, audits: AuditStore, clock: Clock
+) -> None:
+    """Each backup made, each removed and each failure, as done by the system."""
+    clock.now = at(1, 0)
+    schedule = BackupSchedule(backups, audit, DAILY, clock)
+    await pass_until(schedule, clock, at(6, 12))
+    kept = {f"maintenance/{each.name}" for each in backups.folder.all()}
+    told = deeds_of_the_system(audits)
+    made = [target for action, target, outcome in told if (action, outcome) == ("CreateBackup", "OK")]
+    removed = [target for action, target, outcome in told if (action, outcome) == ("DeleteBackup", "OK")]
+    assert len(told) == len(made) + len(removed)
+    assert (len(made), len(removed)) == (6, 6 - len(kept))
+    assert {*made} - {*removed} == kept
+    away = hide(backups.folder.path)
+    clock.now = at(7, 3, 31)
+    assert await schedule.turn() == 60
+    assert deeds_of_the_system(audits)[0] == ("CreateBackup", "maintenance", "FAILED_PRECONDITION")
+    away.rename(unhidden(backups.folder.path))

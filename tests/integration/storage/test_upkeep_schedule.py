@@ -4,10 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.integration.storage.conftest import Clock
+from tests.integration.storage.conftest import Clock, deeds_of_the_system
+from wuzapi_manager_server.services.audit import Audit
 from wuzapi_manager_server.services.schedule import RETRY
 from wuzapi_manager_server.services.upkeep import Upkeep
 from wuzapi_manager_server.services.upkeep_schedule import LAST_RUN, UpkeepSchedule
+from wuzapi_manager_server.storage.audit import AuditStore
 from wuzapi_manager_server.storage.backups_folder import BackupFolder
 from wuzapi_manager_server.storage.database import Database
 from wuzapi_manager_server.storage.metadata import MetadataStore
@@ -50,10 +52,10 @@ def metadata(database: Database, clock: Clock) -> MetadataStore:
 
 @pytest.fixture
 def schedule(
-    database: Database, metadata: MetadataStore, folder: BackupFolder, cache: Cached, clock: Clock
+    database: Database, metadata: MetadataStore, folder: BackupFolder, cache: Cached, audit: Audit, clock: Clock
 ) -> UpkeepSchedule:
     clock.now = SATURDAY
-    return UpkeepSchedule(Upkeep(database, [cache], folder), database, metadata, SUNDAYS, clock)
+    return UpkeepSchedule(Upkeep(database, [cache], folder), database, metadata, audit, SUNDAYS, clock)
 
 
 async def pass_until(schedule: UpkeepSchedule, clock: Clock, end: datetime) -> None:
@@ -80,11 +82,16 @@ async def test_it_runs_at_its_times(
 
 
 async def test_processes_run_it_once_together(
-    schedule: UpkeepSchedule, database: Database, metadata: MetadataStore, folder: BackupFolder, clock: Clock
+    schedule: UpkeepSchedule,
+    database: Database,
+    metadata: MetadataStore,
+    folder: BackupFolder,
+    audit: Audit,
+    clock: Clock,
 ) -> None:
     """Who comes second, later than the run took, sees that it was done; the next time is anybody's."""
     other = Cached()
-    second = UpkeepSchedule(Upkeep(database, [other], folder), database, metadata, SUNDAYS, clock)
+    second = UpkeepSchedule(Upkeep(database, [other], folder), database, metadata, audit, SUNDAYS, clock)
     await second.turn()
     await pass_until(schedule, clock, SUNDAY)
     await second.turn()
@@ -118,3 +125,14 @@ async def test_a_run_that_fails_is_not_repeated_before_its_time(
     monkeypatch.undo()
     await pass_until(schedule, clock, SUNDAY + timedelta(days=7))
     assert cache.cleared == 1
+
+
+async def test_the_audit_log_tells_of_runs_and_failures(
+    schedule: UpkeepSchedule, audits: AuditStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One entry a run, as done by the system; one that is put off is none."""
+    await pass_until(schedule, clock, SUNDAY)
+    assert deeds_of_the_system(audits) == [("RunMaintenance", "maintenance", "OK")]
+    monkeypatch.setattr("wuzapi_manager_server.services.upkeep.problems_of", lambda *_, **__: ("a page is damaged",))
+    await pass_until(schedule, clock, SUNDAY + timedelta(days=7))
+    assert [outcome for _, _, outcome in deeds_of_the_system(audits)] == ["DATA_LOSS", "OK"]
