@@ -10,7 +10,7 @@ class BackupCalls(Calls):
     """Makes, lists, verifies, deletes and restores backups of the service's own database.
 
     One of them is worked on at a time: Conflict, with what goes on as `metadata["running"]`. Making, verifying and
-    restoring have a minute unless `timeout` says else. After DeadlineExceeded the service completes them all the same:
+    restoring have an hour unless `timeout` says else. After DeadlineExceeded the service completes them all the same:
     `list_backups` tells.
     """
 

@@ -19,7 +19,7 @@ Response = TypeVar("Response")
 
 STREAM_TIMEOUT = 3600.0
 """The seconds that a stream, such as an export or an upload, may take where nothing else is said."""
-_WORK_SECONDS = 60.0  # in which a service ends a call at the latest, unless it is set otherwise
+_WORK_SECONDS = 3600.0  # in which a service ends such a call at the latest, unless it is set otherwise
 
 
 class _PageRequest(Protocol):
@@ -56,7 +56,7 @@ class Calls:
     def _work(
         self, method: "grpc.UnaryUnaryMultiCallable[Request, Response]", request: Request, timeout: float | None
     ) -> Response:
-        """A call that reads or writes a whole database: it has a minute, or the client's timeout if that is longer."""
+        """A call that reads or writes a whole database: it has an hour, or the client's timeout if that is longer."""
         return self._call(method, request, max(self._timeout, _WORK_SECONDS) if timeout is None else timeout)
 
     def _pages(

@@ -26,7 +26,7 @@ class MaintenanceCalls(Calls):
     def check_integrity(
         self, depth: Literal["QUICK", "FULL"] = "QUICK", *, timeout: float | None = None
     ) -> pb.CheckIntegrityResponse:
-        """Looks for damage: `ok`, and the `problems` where it is not. It has a minute unless `timeout` says else.
+        """Looks for damage: `ok`, and the `problems` where it is not. It has an hour unless `timeout` says else.
 
         "FULL" also compares every index with its table, follows every reference, and checks the chain of the audit log.
         """

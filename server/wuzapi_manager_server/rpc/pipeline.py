@@ -25,6 +25,7 @@ from wuzapi_manager_server.observe import MethodMetrics, Metrics, failure, log_c
 from wuzapi_manager_server.rpc import access
 from wuzapi_manager_server.rpc.audited import Audited, audited, telling_target
 from wuzapi_manager_server.rpc.call import Call, Language, enter, language_of
+from wuzapi_manager_server.rpc.long_work import seconds_for
 from wuzapi_manager_server.rpc.status import answer
 
 Request = TypeVar("Request")
@@ -96,7 +97,7 @@ class _Gate:
 
 @dataclass(frozen=True)
 class _Method:
-    """What the pipeline knows of an RPC. `seconds` bounds a unary call; a stream idles no longer than `idle`."""
+    """What the pipeline knows of an RPC. `seconds` bounds a unary call, `silence` what a stream does by itself."""
 
     name: str
     access: access.Access
@@ -104,6 +105,8 @@ class _Method:
     metrics: MethodMetrics
     streams: bool
     audited: Audited
+    seconds: float
+    silence: float
 
 
 @dataclass(slots=True)
@@ -158,7 +161,9 @@ class Pipeline(grpc.aio.ServerInterceptor):
     def _wrap(self, name: str, answers: access.Access, handler: Handler) -> Handler:
         streams = bool(handler.request_streaming or handler.response_streaming)
         gate = self._streams if streams else self._unary
-        method = _Method(name, answers, gate, self._metrics.method(name), streams, audited(name))
+        seconds = seconds_for(name, self._limits.deadline)
+        silence = seconds_for(name, self._limits.stream_idle)
+        method = _Method(name, answers, gate, self._metrics.method(name), streams, audited(name), seconds, silence)
         parse = self._parser(handler)
         if method.audited is not Audited.NEVER:
             parse = telling_target(name, parse)
@@ -187,11 +192,12 @@ class Pipeline(grpc.aio.ServerInterceptor):
         async def serve(raw: bytes, context: Context) -> None:
             async def work(scope: asyncio.Timeout) -> bytes:
                 now = asyncio.get_running_loop().time
+                scope.reschedule(now() + method.silence)
                 async with aclosing(behaviour(parse(raw), context)) as responses:
                     async for response in responses:
                         scope.reschedule(now() + idle)
                         await context.write(encode(response))
-                        scope.reschedule(now() + idle)
+                        scope.reschedule(now() + method.silence)
                 return b""
 
             await self._serve(method, context, work)
@@ -210,6 +216,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
                     async for raw in raws:
                         scope.reschedule(now() + idle)
                         yield parse(raw)
+                    scope.reschedule(now() + method.silence)
 
                 async with aclosing(requests()) as parsed:
                     return encode(await behaviour(parsed, context))
@@ -265,8 +272,8 @@ class Pipeline(grpc.aio.ServerInterceptor):
         left = cast("float | None", context.time_remaining())
         if method.streams:
             return Deadline.after(math.inf if left is None else left), asyncio.timeout(self._limits.stream_idle)
-        if left is None or left > self._limits.deadline:
-            return Deadline.after(self._limits.deadline), asyncio.timeout(self._limits.deadline)
+        if left is None or left > method.seconds:
+            return Deadline.after(method.seconds), asyncio.timeout(method.seconds)
         return Deadline.after(left), asyncio.timeout(None)
 
     async def _identify(self, answers: access.Access, metadata: Mapping[str, str], deadline: Deadline) -> Caller:
