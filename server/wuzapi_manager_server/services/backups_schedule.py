@@ -28,6 +28,7 @@ class BackupSchedule(Schedule):
         self._audit = audit
         self._backups = backups
         self._due: datetime | None = None
+        self._told: datetime | None = None
 
     async def is_stale(self) -> bool:
         """Whether the newest verified backup is older than two turns of the schedule.
@@ -75,7 +76,9 @@ class BackupSchedule(Schedule):
         except Conflict:
             return False
         except ServiceError as error:
-            await self._audit.by_itself("CreateBackup", Deed("maintenance"), error.code.value)
+            if self._told != due:  # it is tried again every minute
+                self._told = due
+                await self._audit.by_itself("CreateBackup", Deed("maintenance"), error.code.value)
             logger().error("backup failed", stale=await self._is_surely_stale(), **failure(error))
             return False
         return True
