@@ -39,6 +39,7 @@ class AirtableUnderTest:
         constraints=False,
         any_key=False,
         microseconds=False,
+        many=450,
     )
 
     def __init__(self, fake: FakeAirtable) -> None:

@@ -50,7 +50,7 @@ class Can:
     text. `empty_values`: an empty text, and
     false, are apart from null. `constraints`: columns may be unique or not null. `any_key`: a key may be of any type,
     of several columns, or none. `microseconds`: a time keeps them, not milliseconds
-    alone.
+    alone. `many`: so many rows are many answers of the engine.
     """
 
     types: frozenset[ColumnType]
@@ -71,6 +71,7 @@ class Can:
     constraints: bool = True
     any_key: bool = True
     microseconds: bool = True
+    many: int = 1500
 
     def keeps(self, value: Value) -> bool:
         """Whether the engine keeps a value of a type that it has."""
