@@ -12,12 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import grpc
-from google.protobuf.json_format import MessageToDict
-from google.rpc import error_details_pb2  # type: ignore[import-untyped]  # ships stubs, but no py.typed
-
 BUF = Path(sys.executable).with_name("buf")
-_CODES = {code.name: code.value[0] for code in grpc.StatusCode}
 
 
 def main() -> int:
@@ -63,6 +58,11 @@ def _failed(said: str) -> int:
     if not errors:
         sys.stderr.write(said)
         return 1
+    # Few calls fail, and these take longer to import than a call takes.
+    import grpc  # noqa: PLC0415
+    from google.protobuf.json_format import MessageToDict  # noqa: PLC0415
+    from google.rpc import error_details_pb2  # type: ignore[import-untyped]  # noqa: PLC0415 - ships stubs, but no py.typed
+
     error = errors[0]
     name = str(error["code"])
     lines = [
@@ -79,7 +79,7 @@ def _failed(said: str) -> int:
         shown = {"@type": f"type.googleapis.com/{detail['type']}", **MessageToDict(message)}
         lines.append(f"  {number})\t{json.dumps(shown, indent=2, ensure_ascii=False)}")
     sys.stderr.write("\n".join(lines) + "\n")
-    return 64 + _CODES[name.upper()]
+    return 64 + int(grpc.StatusCode[name.upper()].value[0])
 
 
 if __name__ == "__main__":
