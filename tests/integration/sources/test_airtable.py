@@ -3,79 +3,23 @@
 All of it runs against a fake, which encodes our reading of Airtable's documents: it proves nothing of Airtable itself.
 """
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from tests.fakes.airtable import TOKEN, FakeAirtable, FakeField, FakeTable
+from tests.fakes.airtable import FakeAirtable, FakeField, FakeTable
 from tests.fakes.http_server import Answer
-from wuzapi_manager_server.domain.connection import Airtable
-from wuzapi_manager_server.domain.deadline import Deadline
+from tests.integration.sources.airtable import ANA, BASE, Open, cells, fake, opened, people, soon
 from wuzapi_manager_server.domain.filter import And, Comparison, Not, Op, Or
 from wuzapi_manager_server.domain.table import Cell, ColumnType, JsonDocument, Owner, Row
 from wuzapi_manager_server.errors import (
-    AirtableError,
-    ConnectionFailed,
-    CredentialsRejected,
     NotFound,
-    OutcomeUnknown,
     QueryFailed,
-    RateLimited,
-    ServiceError,
 )
-from wuzapi_manager_server.sources.airtable import AirtableEngine, AirtableSource
-from wuzapi_manager_server.sources.airtable_rate import Rates
 from wuzapi_manager_server.sources.base import Change, Query, Sort, Where
-from wuzapi_manager_server.upstreams.addresses import AddressGuard
 
-BASE = "appOfTheTests0001"
-GUARD = AddressGuard(["127.0.0.1"])
-ANA = Owner("owner", "token-of-ana")
-FIELDS = (FakeField("name"), FakeField("owner"), FakeField("age", "number", {"precision": 0}))
-Open = Callable[..., AirtableSource]
-
-
-def soon(seconds: float = 20.0) -> Deadline:
-    return Deadline.after(seconds)
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeAirtable]:
-    with FakeAirtable() as made:
-        yield made
-
-
-@pytest.fixture
-async def opened(fake: FakeAirtable) -> AsyncIterator[Open]:
-    sources: list[AirtableSource] = []
-
-    def make(
-        table: FakeTable, *, token: str = TOKEN, url: str = "", timeout: float = 20, rates: Rates | None = None
-    ) -> AirtableSource:
-        engine = AirtableEngine(GUARD, timeout, rates or Rates(1_000_000))
-        sources.append(engine.open(Airtable(url or fake.url, BASE, table.id, secret=token)))
-        return sources[-1]
-
-    yield make
-    for source in sources:
-        await source.close()
-
-
-@pytest.fixture
-def people(fake: FakeAirtable) -> FakeTable:
-    """A table without an autoNumber."""
-    table = fake.make(BASE, "People", [FakeField(each.name, each.type, each.options) for each in FIELDS])
-    for at in range(250):
-        table.put({"name": f"n{at % 7}", "owner": "token-of-ana" if at % 2 else "other", "age": at or None})
-    return table
-
-
-def cells(rows: list[Row], source_column: int) -> list[Cell]:
-    return [row.cells[source_column] for row in rows]
+__all__ = ["fake", "opened", "people"]
 
 
 async def test_a_table_without_a_number_has_its_record_ids_as_keys(people: FakeTable, opened: Open) -> None:
@@ -360,170 +304,3 @@ async def test_a_list_whose_place_is_forgotten_begins_again(
 
     fake.answer = once  # type: ignore[method-assign]  # for this test alone
     assert len(await source.fetch(Query(ANA, limit=1000), soon())) == 125
-
-
-def told(status: int, kind: str) -> Answer:
-    return Answer(status, b'{"error": {"type": "%s", "message": "SECRET WORDS"}}' % kind.encode())
-
-
-def too_many(kind: str) -> Answer:
-    return Answer(429, b'{"errors": [{"error": "%s", "message": "SECRET WORDS"}]}' % kind.encode())
-
-
-FAULTS: dict[str, tuple[Answer, type[ServiceError], type[ServiceError]]] = {
-    "401": (told(401, "AUTHENTICATION_REQUIRED"), CredentialsRejected, CredentialsRejected),
-    "403": (told(403, "INVALID_PERMISSIONS"), CredentialsRejected, CredentialsRejected),
-    "403 or missing": (told(403, "INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND"), QueryFailed, QueryFailed),
-    "404 text": (Answer(404, b'{"error": "NOT_FOUND"}'), QueryFailed, QueryFailed),
-    "404 object": (told(404, "NOT_FOUND"), QueryFailed, QueryFailed),
-    "422": (told(422, "INVALID_REQUEST_UNKNOWN"), QueryFailed, QueryFailed),
-    "413": (Answer(413, b"<html>SECRET WORDS"), QueryFailed, QueryFailed),
-    "429": (too_many("RATE_LIMIT_REACHED"), RateLimited, RateLimited),
-    "spent": (too_many("PUBLIC_API_BILLING_LIMIT_EXCEEDED"), RateLimited, RateLimited),
-    "500": (Answer(500, b"Traceback SECRET WORDS", "text/html"), AirtableError, OutcomeUnknown),
-    "302": (Answer(302, b"", headers=(("Location", "http://127.0.0.1:1/SECRET"),)), AirtableError, AirtableError),
-    "html": (Answer(200, b"<html>SECRET WORDS</html>", "text/html"), AirtableError, OutcomeUnknown),
-    "no records": (Answer(200, b'{"records": 5}'), AirtableError, OutcomeUnknown),
-    "strange records": (Answer(200, b'{"records": [{"id": 5}, null]}'), AirtableError, OutcomeUnknown),
-    "cut": (Answer(200, b'{"records": []}' + b" " * 1000, cut=True), ConnectionFailed, OutcomeUnknown),
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_every_fault_has_its_error_and_the_next_call_works(
-    people: FakeTable, fake: FakeAirtable, opened: Open, fault: str
-) -> None:
-    """A read and a write that fail say why in our own words, promptly; what was not carried out was not written."""
-    answer, of_reads, of_writes = FAULTS[fault]
-    held = dict(people.records)
-    calls: list[tuple[Callable[[AirtableSource], Awaitable[object]], type[ServiceError]]] = [
-        (lambda source: source.fetch(Query(ANA, limit=5), soon(10)), of_reads),
-        (lambda source: source.count(ANA, None, soon(10)), of_reads),
-        (lambda source: source.insert([{"name": "new"}], None, soon(10)), of_writes),
-    ]
-    for call, kind in calls:
-        source = opened(people)
-        await source.describe(soon())
-        fake.trouble = [answer] * 10
-        with pytest.raises(kind) as caught:
-            await asyncio.wait_for(call(source), 15)
-        assert type(caught.value) is kind
-        assert "SECRET" not in f"{caught.value} {caught.value.text} {caught.value.suggestion} {caught.value.metadata}"
-        fake.trouble = []
-        if fault == "429":
-            assert caught.value.retry_after
-            source = opened(people)  # the cool-down is of the other's turns
-        assert await source.count(ANA, None, soon()) == 125
-    assert people.records == held
-
-
-async def test_the_turns_of_a_base_are_shared_and_kept(people: FakeTable, fake: FakeAirtable, opened: Open) -> None:
-    """Many calls of two connections of a base go out four a second, together, and all are answered."""
-    rates = Rates()
-    sources = [opened(people, rates=rates) for _ in range(2)]
-    key = next(iter(people.records))
-    begun = time.monotonic()
-    for source in sources:
-        await source.describe(soon())
-    await asyncio.gather(*(source.get((key,), None, soon(60)) for source in sources for _ in range(5)))
-    assert len(fake.requests) == 12
-    assert time.monotonic() - begun >= 11 / 4
-
-
-async def test_after_429_nobody_asks_for_a_while(people: FakeTable, fake: FakeAirtable, opened: Open) -> None:
-    """The first is told when to come again, others of the base too, without a request; who has time waits."""
-    rates = Rates(1_000_000, cool_down=1.5)
-    source = opened(people, rates=rates)
-    await source.describe(soon())
-    fake.rate, fake.pause = 1, 1.0
-    key = next(iter(people.records))
-    with pytest.raises(RateLimited) as caught:
-        await asyncio.gather(*(source.get((key,), None, soon(1)) for _ in range(4)))
-    assert caught.value.retry_after is not None
-    fake.rate = 0
-    asked = len(fake.requests)
-    with pytest.raises(RateLimited) as caught:
-        await opened(people, rates=rates).describe(soon(0.5))
-    assert caught.value.retry_after is not None
-    assert 0 < caught.value.retry_after <= 1.5
-    assert len(fake.requests) == asked
-    assert await source.get((key,), None, soon(30)) is not None
-
-
-async def test_a_spent_quota_is_not_asked_again(people: FakeTable, fake: FakeAirtable, opened: Open) -> None:
-    """A monthly quota is no matter of waiting: one request, no time to come again."""
-    source = opened(people)
-    await source.describe(soon())
-    asked = len(fake.requests)
-    fake.trouble = [Answer(429, b'{"errors": [{"error": "PUBLIC_API_BILLING_LIMIT_EXCEEDED"}]}')] * 5
-    with pytest.raises(RateLimited) as caught:
-        await source.count(None, None, soon())
-    assert caught.value.retry_after is None
-    assert len(fake.requests) == asked + 1
-
-
-async def test_a_write_whose_answer_is_late_is_not_repeated(
-    people: FakeTable, fake: FakeAirtable, opened: Open
-) -> None:
-    """A create that Airtable does not answer in time is told as unknown, and sent once."""
-    source = opened(people)
-    await source.describe(soon())
-    with fake.held(), pytest.raises(OutcomeUnknown):
-        await source.insert([{"name": "once"}], None, soon(0.5))
-    await source.count(None, None, soon())
-    writes = [request for request in fake.requests if request.path.endswith(people.id)]
-    assert len(writes) == 1
-
-
-CASES: Mapping[str, tuple[str, bool]] = {
-    "resolve": ("resolve", False),
-    "connect": ("connect", False),
-    "authenticate": ("authenticate", False),
-    "scope": ("authenticate", False),
-    "table": ("table", False),
-    "user_link_field": ("user_link_field", False),
-    "good": ("read", True),
-}
-
-
-@pytest.mark.parametrize("case", CASES)
-async def test_a_test_ends_at_the_layer_that_fails(
-    people: FakeTable, fake: FakeAirtable, opened: Open, case: str
-) -> None:
-    """Each fault is found at its own step, with advice."""
-    fake.tokens["weak"] = frozenset({"data.records:read"})
-    last, ok = CASES[case]
-    missing = FakeTable("tblMissing0000000", "gone", [])
-    source = {
-        "resolve": lambda: opened(people, url="http://10.0.0.1"),
-        "connect": lambda: opened(people, url="http://127.0.0.1:9"),
-        "authenticate": lambda: opened(people, token="wrong"),
-        "scope": lambda: opened(people, token="weak"),
-        "table": lambda: opened(missing),
-    }.get(case, lambda: opened(people))()
-    steps = await source.test("nothing" if case == "user_link_field" else "owner", soon())
-    assert (steps[-1].name, steps[-1].ok) == (last, ok)
-    assert all(step.ok for step in steps[:-1])
-    assert all(step.message for step in steps)
-    assert ok or steps[-1].suggestion
-    if ok:
-        names = ["resolve", "connect", "tls", "authenticate", "table", "columns", "user_link_field", "read"]
-        assert [step.name for step in steps] == names
-
-
-async def test_a_source_tells_its_tables_in_pages(people: FakeTable, fake: FakeAirtable, opened: Open) -> None:
-    """Tables come by id, with what people call them as title."""
-    for at in range(4):
-        fake.make(BASE, f"Table {at}", [FakeField("name")])
-    source = opened(people)
-    first = await source.tables(("", ""), 3, soon())
-    rest = await source.tables((first.tables[-1].schema, first.tables[-1].name), 3, soon())
-    assert (len(first.tables), first.more, len(rest.tables), rest.more) == (3, True, 2, False)
-    assert {table.title for table in (*first.tables, *rest.tables)} == {"People", *(f"Table {at}" for at in range(4))}
-
-
-async def test_a_table_may_be_named_by_its_name(people: FakeTable, fake: FakeAirtable, opened: Open) -> None:
-    """A name finds the table; from then on it is asked for by its id."""
-    source = opened(FakeTable("People", "", []))
-    assert (await source.describe(soon())).name == people.id
-    assert await source.count(ANA, None, soon()) == 125
