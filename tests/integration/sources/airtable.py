@@ -14,17 +14,9 @@ from wuzapi_manager_server.sources.airtable_rate import Rates
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
 
 BASE = "appOfTheTests0001"
-
-
 GUARD = AddressGuard(["127.0.0.1"])
-
-
 ANA = Owner("owner", "token-of-ana")
-
-
 FIELDS = (FakeField("name"), FakeField("owner"), FakeField("age", "number", {"precision": 0}))
-
-
 Open = Callable[..., AirtableSource]
 
 

@@ -9,26 +9,12 @@ from wuzapi_manager_server.domain.table import ColumnType
 from wuzapi_manager_server.errors import InvalidInput
 
 ANA = User("u1", "Ana", "551199@s.whatsapp.net", "ana-token")
-
-
 ID = column(ColumnType.INTEGER, "id", primary_key=True, has_default=True)
-
-
 NAME = column(ColumnType.TEXT, "name")
-
-
 AGE = column(ColumnType.INTEGER, "age")
-
-
 PAPERS = column(ColumnType.JSON, "papers")
-
-
 OWNER = column(ColumnType.TEXT, "owner")
-
-
 TABLE = table(ID, NAME, AGE, PAPERS, OWNER)
-
-
 OPEN = shared_fields(ID, NAME, AGE, PAPERS)
 
 
