@@ -122,9 +122,9 @@ class Finder:
             found |= {row.key: row for row in self.shape.rows(self._connection, conditions, None, 0, lock=lock)}
         return found
 
-    def condition(self, key: Key) -> Condition:
-        """Whether a row is the owner's and has that key."""
-        return sa.and_(*self._scope, self._table.is_key(key))
+    def condition(self, *keys: Key) -> Condition:
+        """Whether a row is the owner's and has exactly one of those keys."""
+        return sa.and_(*self._scope, sa.or_(sa.false(), *map(self._table.is_key, keys)))
 
     def get(self, key: Key, *, lock: bool = False) -> Row | None:
         """The row of that key, or None; locked as by `many`. QueryFailed where the key does not tell rows apart."""

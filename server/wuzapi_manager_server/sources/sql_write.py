@@ -19,6 +19,9 @@ from wuzapi_manager_server.sources.sql_table import SqlTable
 PARAMETERS = 1000
 """Values in one INSERT, unless a single row has more."""
 
+DELETED_AT_ONCE = 100
+"""Rows in one DELETE."""
+
 Values = dict[str, object]
 """Raw values by the key of the column's element."""
 
@@ -48,12 +51,14 @@ def update(written: "Written", changes: Sequence[Change]) -> list[Outcome]:
 
 
 def delete(written: "Written", keys: Sequence[tuple[Key, Guard | None]]) -> list[Outcome]:
-    """Deletes rows."""
+    """Deletes rows, many by one statement."""
     written.table.check_writable()
-    for row in written.targets(keys):
+    targets = written.targets(keys)
+    for at in range(0, len(targets), DELETED_AT_ONCE):
         written.check()
-        result = written.connection.execute(sa.delete(written.table.element).where(written.finder.condition(row.key)))
-        if result.rowcount != 1:
+        group = [row.key for row in targets[at : at + DELETED_AT_ONCE]]
+        result = written.connection.execute(sa.delete(written.table.element).where(written.finder.condition(*group)))
+        if result.rowcount != len(group):
             raise not_done()
     return [Outcome(None) for _ in keys]
 
