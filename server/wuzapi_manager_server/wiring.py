@@ -44,6 +44,7 @@ from wuzapi_manager_server.services.maintenance import Maintenance
 from wuzapi_manager_server.services.media import MediaUploads
 from wuzapi_manager_server.services.once import Once
 from wuzapi_manager_server.services.page_tokens import PageTokens
+from wuzapi_manager_server.services.purge import Purge
 from wuzapi_manager_server.services.readiness import Readiness
 from wuzapi_manager_server.services.records import Records
 from wuzapi_manager_server.services.relay import Relay
@@ -130,7 +131,7 @@ async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
         audits, changes = AuditStore(database, box, now_utc), UserChangeStore(database, now_utc)
         audit = Audit(database, audits, metrics.audit_lost)
         kept = [
-            Kept(DELETED_KEPT, store.purge),
+            Kept(DELETED_KEPT, Purge(store, audits).connections),
             Kept(REQUESTS_KEPT, requests.purge),
             Kept(AUDIT_KEPT, audits.purge),
             Kept(LONGEST_TTL, changes.purge),

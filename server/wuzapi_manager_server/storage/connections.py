@@ -219,12 +219,14 @@ class ConnectionStore:
             )
         return self._set_deleted(connection_id, None)
 
-    def purge(self, before: datetime) -> int:
-        """Removes what was deleted before that moment, at most 500 at a time, and says how many."""
+    def purge(self, before: datetime) -> list[int]:
+        """Removes what was deleted before that moment, at most 500 at a time, and gives their ids."""
         found = self._database.rows(_DELETED_BEFORE, {"before": moment_text(before), "limit": PURGE_BATCH})
-        ids = {"ids": _json([row[0] for row in found])}
+        gone = [int(row[0]) for row in found]
+        ids = {"ids": _json(gone)}
         self._database.changed(_PURGE_USERS, ids)  # also where foreign keys were switched off
-        return self._database.changed(_PURGE, ids)
+        self._database.changed(_PURGE, ids)
+        return gone
 
     def _connections(self, rows: Iterable[Sequence[object]], *, secrets: bool) -> list[Connection]:
         stored = [StoredConnection._make(row) for row in rows]

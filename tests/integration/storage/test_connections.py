@@ -56,7 +56,7 @@ async def test_ids_are_never_used_again(database: Database, store: ConnectionSto
     """A connection made after the newest was purged gets a new id, so nothing kept under the old one fits it."""
     first = (await created(database, store, connection()))[0]
     await database.write(lambda: store.delete(first.id, None))
-    assert await database.write(lambda: store.purge(clock() + timedelta(days=1))) == 1
+    assert await database.write(lambda: store.purge(clock() + timedelta(days=1))) == [1]
     assert (await created(database, store, connection()))[0].id == first.id + 1
 
 
@@ -209,8 +209,8 @@ async def test_purge_removes_what_was_deleted_long_ago(
     clock.forward(days=29)
     await database.write(lambda: store.delete(2, None))
     clock.forward(days=2)
-    assert await database.write(lambda: store.purge(clock() - timedelta(days=30))) == 1
-    assert await database.write(lambda: store.purge(clock() - timedelta(days=30))) == 0
+    assert await database.write(lambda: store.purge(clock() - timedelta(days=30))) == [1]
+    assert await database.write(lambda: store.purge(clock() - timedelta(days=30))) == []
     assert [store.version(number) for number in (1, 2, 3)] == [None, 2, 1]
     assert database.rows("SELECT DISTINCT connection_id FROM connection_assignments ORDER BY 1") == [(2,), (3,)]
     await database.close()
