@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 from uuid import uuid4
 
 import grpc
@@ -177,6 +178,32 @@ def test_nobody_gets_everybodys_chats(ana: Caller, wuzapi: FakeWuzapi, key: str,
     assert not any("index" in request.path.lower() for request in wuzapi.requests)
     response = call(ana, GET, "/chat/history", query={"chat_jid": "5581@s.whatsapp.net"})
     assert response.status in {200, 501}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"x&chat_jid": "index"},
+        {"x": "1&chat_jid=index"},
+        {"x": "1;chat_jid=index"},
+        {"x=1&chat_jid=index": ""},
+        {"chat_jid": "%69ndex"},
+        {"chat%5Fjid": "index"},
+        {"chat_jid;": "index"},
+        {"x": "#?chat_jid=index"},
+        {"x": "1&token=token-of-another"},
+        {"x\r\nHost: other": "1"},
+        {"ação": "café 50% + &="},
+    ],
+)
+def test_nothing_is_smuggled_by_a_query(ana: Caller, wuzapi: FakeWuzapi, query: dict[str, str]) -> None:
+    """What WUZAPI reads, as Go's servers and older ones read it, are the names and values that were given."""
+    call(ana, GET, "/chat/history", query=query)
+    target = wuzapi.requests[-1].path
+    assert target.count("?") == 1
+    text = target.partition("?")[2]
+    assert ";" not in text
+    assert parse_qsl(text, keep_blank_values=True) == list(query.items())
 
 
 @pytest.mark.parametrize(
