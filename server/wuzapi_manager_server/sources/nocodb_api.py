@@ -237,7 +237,10 @@ def _rejected() -> ServiceError:
 def _forbidden() -> ServiceError:
     return CredentialsRejected(
         Text("The token may not do this in NocoDB", "Sem permissão para acessar os dados no NocoDB"),
-        suggestion=Text("Give the token's user access to the base", "Dê ao usuário do token acesso à base"),
+        suggestion=Text(
+            "Give the token's user access to the base: as a viewer to read, as an editor to write",
+            "Dê ao usuário do token acesso à base: como viewer para ler, como editor para gravar",
+        ),
     )
 
 
