@@ -83,16 +83,14 @@ def insist_on_reading_alone(world: World, connection: pb.Connection) -> None:
     (before,) = records.ListRecords(listed).records
     record = record_pb2.Record()
     record.fields["name"] = "Bia"
-    for call, request in (
-        (records.CreateRecord, record_pb2.CreateRecordRequest(connection_id=number, record=record)),
-        (
-            records.UpdateRecord,
-            record_pb2.UpdateRecordRequest(connection_id=number, record_id=before.id, record=record),
-        ),
-        (records.DeleteRecord, record_pb2.DeleteRecordRequest(connection_id=number, record_id=before.id)),
+    change = record_pb2.UpdateRecordRequest(connection_id=number, record_id=before.id, record=record)
+    for write in (
+        lambda: records.CreateRecord(record_pb2.CreateRecordRequest(connection_id=number, record=record)),
+        lambda: records.UpdateRecord(change),
+        lambda: records.DeleteRecord(record_pb2.DeleteRecordRequest(connection_id=number, record_id=before.id)),
     ):
         with refused(StatusCode.FAILED_PRECONDITION, "CREDENTIALS_REJECTED") as refusal:
-            call(request)
+            write()
         assert "may not do this" in refusal.message
         assert "write" in refusal.help
     assert list(records.ListRecords(listed).records) == [before]
