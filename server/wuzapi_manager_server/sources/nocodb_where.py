@@ -39,6 +39,8 @@ def owned(table: NocoTable, owner: Owner | None) -> str:
     if owner is None:
         return ""
     column = table.by_name[owner.column]
+    if "\0" in owner.value:  # no condition can say it: what NocoDB makes of it is an error
+        raise NoRow
     if column.column.type in (ColumnType.INTEGER, ColumnType.DECIMAL, ColumnType.FLOAT):
         # Another spelling of a number is another user.
         number = number_of(owner.value)

@@ -117,6 +117,13 @@ def test_an_owner_that_is_no_number_has_no_row_by_number(value: str) -> None:
         owned(TABLE, Owner("n", value))
 
 
+@pytest.mark.parametrize("name", ["text", "n", "o", "day"])
+def test_an_owner_that_no_condition_can_say_has_no_row(name: str) -> None:
+    """NocoDB fails at a null character."""
+    with pytest.raises(NoRow):
+        owned(TABLE, Owner(name, "4\0"))
+
+
 @pytest.mark.parametrize(
     ("keys", "after", "expected"),
     [
