@@ -1,6 +1,7 @@
 """What NocoDB is asked for: conditions from which no value can break out, and what is not said at all."""
 
 import re
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -47,7 +48,8 @@ def test_no_text_breaks_out_of_its_quotes(text: str) -> None:
     """Whatever a text holds, the condition that asks for it is one comparison."""
     for column, op in (("text", Op.EQ), ("text", Op.CONTAINS), ("text", Op.STARTS_WITH)):
         assert skeleton(narrowed(TABLE, Comparison(column, op, (text,)))) in ("X", "")
-    assert skeleton(owned(TABLE, Owner("text", text))) in ("X", "")
+    with suppress(NoRow):
+        assert skeleton(owned(TABLE, Owner("text", text))) in ("X", "")
     assert skeleton(of_key(table_with("text"), (text,))) in ("X", "")
     try:
         further = behind(table_with("text").keys, (text,))
