@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import Protocol
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -20,7 +20,7 @@ from wuzapi_manager_server.observe import UpstreamMetrics
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
 from wuzapi_manager_server.upstreams.http_faults import Late, Stage, TooLarge, Unavailable, Unreachable
 from wuzapi_manager_server.upstreams.http_host import Verdict, host_of
-from wuzapi_manager_server.upstreams.http_transport import PROGRESS, UNTIL, Connections, Progress
+from wuzapi_manager_server.upstreams.http_transport import Connections, HttpAnswer, Progress
 from wuzapi_manager_server.upstreams.retry_after import backoff, retry_after
 
 __all__ = ["HttpAnswer", "HttpUpstream", "Late", "Stage", "TooLarge", "Unavailable", "Unreachable"]
@@ -32,14 +32,6 @@ _ATTEMPTS = 3
 _ASKS_TO_WAIT = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _HEADERS = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "wuzapi-manager"}
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-
-
-class HttpAnswer(NamedTuple):
-    """An answer of any status. Names of headers are in lower case; the body is as it came, not decompressed."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 _parsed = lru_cache(maxsize=256)(httpx.URL)
@@ -207,31 +199,15 @@ class HttpUpstream:
         self, request: httpx.Request, until: Deadline, progress: Progress, verdict: Verdict, *, again: bool
     ) -> HttpAnswer:
         async with self._host.call(progress.patience, verdict):
-            request.extensions = {PROGRESS: progress, UNTIL: until}
             try:
-                answer = await self._answer(request)
+                answer = await self._connections.answer(request, until, progress, self._answer_bytes)
             except Unreachable as failure:
                 if not (progress.reused and (again or not failure.sent)):
                     raise
                 await self._connections.close_idle()  # they are of the same age
-                answer = await self._answer(request)
+                answer = await self._connections.answer(request, until, progress, self._answer_bytes)
             verdict.status = answer.status
             return answer
-
-    async def _answer(self, request: httpx.Request) -> HttpAnswer:
-        response = await self._connections.handle_async_request(request)
-        try:
-            body = bytearray()
-            async for piece in response.aiter_raw():
-                body += piece
-                if len(body) > self._answer_bytes:
-                    raise TooLarge
-        finally:
-            await response.aclose()
-        headers: dict[str, str] = {}
-        for name, value in response.headers.multi_items():
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        return HttpAnswer(response.status_code, headers, bytes(body))
 
 
 def _wait(outcome: HttpAnswer | Unreachable, attempt: int) -> float | None:

@@ -6,9 +6,9 @@ moment (see docs/decisions/0008). Here are single connections of httpcore, which
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import cast
+from typing import NamedTuple, cast
 
 import httpcore
 import httpx
@@ -16,13 +16,7 @@ import httpx
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.errors import ConnectionFailed, TimedOut
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
-from wuzapi_manager_server.upstreams.http_faults import Late, Unreachable
-
-UNTIL = "left"
-"""The extension of an httpx request that has its Deadline."""
-
-PROGRESS = "progress"
-"""The extension of an httpx request that has its Progress."""
+from wuzapi_manager_server.upstreams.http_faults import Late, TooLarge, Unreachable
 
 
 @cache
@@ -52,11 +46,16 @@ class Progress:
             self.sent = self._sent_before  # it had been closed before: what was written does not fail afterwards
 
 
-class Connections(httpx.AsyncBaseTransport):
-    """As many connections to one origin as there are requests at once; `idle` seconds after its last one each ends.
+class HttpAnswer(NamedTuple):
+    """What a server answered; the names of headers are in lower case, one that came several times is one list."""
 
-    Raises Unreachable, Late (no address in time), PermissionDenied (of the guard).
-    """
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Connections:
+    """As many connections to one origin as there are requests at once; `idle` seconds after its last one each ends."""
 
     def __init__(self, guard: AddressGuard, tls: ssl.SSLContext | None, idle: float) -> None:
         self._guard = guard
@@ -66,11 +65,13 @@ class Connections(httpx.AsyncBaseTransport):
         self._open: set[_Connection] = set()
         self._closed = False
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Sends a request on a connection of its own; the answer's stream gives the connection back."""
+    async def answer(self, request: httpx.Request, until: Deadline, progress: Progress, most_bytes: int) -> HttpAnswer:
+        """Sends a request on a connection of its own, and gives the whole answer, as it came.
+
+        It is not decompressed, so that a small answer cannot become a large one. Raises Unreachable, Late (no address
+        in time), PermissionDenied (of the guard), TooLarge.
+        """
         url = request.url
-        progress: Progress = request.extensions[PROGRESS]
-        until: Deadline = request.extensions[UNTIL]
         outgoing = httpcore.Request(
             request.method.encode("ascii"),
             httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
@@ -94,7 +95,14 @@ class Connections(httpx.AsyncBaseTransport):
         except BaseException:
             await self._drop(connection)
             raise
-        return httpx.Response(response.status, headers=response.headers, stream=_Body(response, connection, self))
+        try:
+            body = await _whole(response, most_bytes)
+        finally:
+            try:
+                await response.aclose()
+            finally:
+                await self._give_back(connection)
+        return HttpAnswer(response.status, _by_name(response.headers), body)
 
     async def aclose(self) -> None:
         """Closes all connections; requests under way end with Unreachable."""
@@ -108,7 +116,7 @@ class Connections(httpx.AsyncBaseTransport):
         while self._idle:
             await self._drop(self._idle.pop())
 
-    async def give_back(self, connection: "_Connection") -> None:
+    async def _give_back(self, connection: "_Connection") -> None:
         """Keeps a connection whose answer was read to its end, and closes any other."""
         if self._closed or not connection.http.is_idle():
             await self._drop(connection)
@@ -136,6 +144,26 @@ class Connections(httpx.AsyncBaseTransport):
     async def _drop(self, connection: "_Connection") -> None:
         self._open.discard(connection)
         await connection.close()
+
+
+async def _whole(response: httpcore.Response, most_bytes: int) -> bytes:
+    body = bytearray()
+    try:
+        async for piece in response.aiter_stream():
+            body += piece
+            if len(body) > most_bytes:
+                raise TooLarge
+    except (httpcore.NetworkError, httpcore.RemoteProtocolError):
+        raise Unreachable("answer", sent=True) from None
+    return bytes(body)
+
+
+def _by_name(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for raw, value in headers:
+        name, text = raw.decode("ascii").lower(), value.decode("latin-1")
+        found[name] = f"{found[name]}, {text}" if name in found else text
+    return found
 
 
 class _Connection:
@@ -191,25 +219,3 @@ class _Dial(httpcore.AsyncNetworkBackend):
                 break
             return self.stream
         raise Unreachable("connect", sent=False)
-
-
-class _Body(httpx.AsyncByteStream):
-    """The body of an answer as it came; it is not decompressed, so that a small answer cannot become a large one."""
-
-    def __init__(self, response: httpcore.Response, connection: _Connection, connections: Connections) -> None:
-        self._response = response
-        self._connection = connection
-        self._connections = connections
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for piece in self._response.aiter_stream():
-                yield piece
-        except (httpcore.NetworkError, httpcore.RemoteProtocolError):
-            raise Unreachable("answer", sent=True) from None
-
-    async def aclose(self) -> None:
-        try:
-            await self._response.aclose()
-        finally:
-            await self._connections.give_back(self._connection)
