@@ -213,3 +213,14 @@ def test_the_command_line_does_the_same_offline(tmp_path: Path) -> None:
         1,
         "This is the only verified backup. Make another one first\n",
     )
+    with closing(sqlite3.connect(tmp_path / "data" / "wuzapi.db", isolation_level=None)) as database:
+        told = database.execute("SELECT actor, peer, action, target, outcome FROM audit_events ORDER BY id").fetchall()
+    # What was done before the restore is told in what the restore replaced.
+    assert told == [
+        ("system", "command line", f"/wuzapi_manager.v1.MaintenanceService/{rpc}", f"maintenance/{of}", outcome)
+        for rpc, of, outcome in (
+            ("RestoreBackup", name, "OK"),
+            ("DeleteBackup", name, "OK"),
+            ("DeleteBackup", last, "FAILED_PRECONDITION"),
+        )
+    ]

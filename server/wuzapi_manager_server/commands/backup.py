@@ -3,9 +3,12 @@
 import argparse
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from wuzapi_manager_server import observe
+from wuzapi_manager_server.domain.audit import Deed
 from wuzapi_manager_server.domain.backup import Backup
+from wuzapi_manager_server.errors import ServiceError
 from wuzapi_manager_server.opening import (
     backup_folder,
     backup_maker,
@@ -17,12 +20,19 @@ from wuzapi_manager_server.opening import (
 from wuzapi_manager_server.rpc.probe import probe
 from wuzapi_manager_server.rpc.server import CannotStart
 from wuzapi_manager_server.secret_box import SecretBox
+from wuzapi_manager_server.services.audit import Audit
 from wuzapi_manager_server.services.backups import Backups
 from wuzapi_manager_server.services.readiness import Readiness
 from wuzapi_manager_server.settings import Settings
+from wuzapi_manager_server.storage.audit import AuditStore
+from wuzapi_manager_server.storage.models import now_utc
 from wuzapi_manager_server.storage.set_aside import is_unusable, put_in_place
 
+T = TypeVar("T")
 Run = Callable[[Settings, argparse.Namespace], int]
+
+_PEER = "command line"
+"""Where the audit log says that it was done from."""
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -43,8 +53,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def _create(settings: Settings, _chosen: argparse.Namespace) -> int:
-    async def work(backups: Backups) -> int:
-        print(_line(await backups.create()))
+    async def work(backups: Backups, tell: Tell) -> int:
+        made = await tell("CreateBackup", "", backups.create())
+        print(_line(made))
         return 0
 
     return asyncio.run(_with_backups(settings, work))
@@ -68,14 +79,14 @@ def _verify(settings: Settings, chosen: argparse.Namespace) -> int:
 
 
 def _restore(settings: Settings, chosen: argparse.Namespace) -> int:
-    async def work(backups: Backups) -> int:
-        done = await backups.restore(chosen.name)
+    async def work(backups: Backups, tell: Tell) -> int:
+        done = await tell("RestoreBackup", chosen.name, backups.restore(chosen.name))
         print(f"{done.backup.name} is in place, at schema {done.schema_version}")
         print(f"{done.replaced.name} keeps what was there before")
         return 0
 
-    async def fill(backups: Backups) -> int:
-        return await backups.fill(chosen.name)
+    async def fill(backups: Backups, tell: Tell) -> int:
+        return await tell("RestoreBackup", chosen.name, backups.fill(chosen.name))
 
     if probe(settings)[0]:
         raise CannotStart("The server is running: stop it first, or call RestoreBackup")
@@ -89,8 +100,8 @@ def _restore(settings: Settings, chosen: argparse.Namespace) -> int:
 
 
 def _delete(settings: Settings, chosen: argparse.Namespace) -> int:
-    async def work(backups: Backups) -> int:
-        await backups.delete(chosen.name)
+    async def work(backups: Backups, tell: Tell) -> int:
+        await tell("DeleteBackup", chosen.name, backups.delete(chosen.name))
         print(f"{chosen.name} is deleted")
         return 0
 
@@ -104,16 +115,35 @@ def _line(backup: Backup) -> str:
     return f"{backup.name}  {made} UTC  {backup.size} bytes  {state}  {key}  {backup.origin.value.lower()}"
 
 
+class Tell:
+    """Does a piece of work and tells the audit log of it, and of its failure."""
+
+    def __init__(self, audit: Audit) -> None:
+        self._audit = audit
+
+    async def __call__(self, rpc: str, name: str, work: Awaitable[T]) -> T:
+        """What the work gives; `name` is the backup's, empty where it is made only now."""
+        deed = Deed(f"maintenance/{name}" if name else "maintenance")
+        try:
+            done = await work
+        except ServiceError as error:
+            await self._audit.by_itself(rpc, deed, error.code.value, peer=_PEER)
+            raise
+        await self._audit.by_itself(rpc, deed, peer=_PEER)
+        return done
+
+
 async def _with_backups(
-    settings: Settings, work: Callable[[Backups], Awaitable[int]], box: SecretBox | None = None
+    settings: Settings, work: Callable[[Backups, Tell], Awaitable[int]], box: SecretBox | None = None
 ) -> int:
     observe.configure("error", settings.log_format, settings.secrets)  # what is done is printed
     database = open_database(settings)
     try:
         readiness = Readiness(database.writable)
-        backups = open_backups(settings, database, box or open_secrets(settings, database), readiness)
+        box = box or open_secrets(settings, database)
+        backups = open_backups(settings, database, box, readiness)
         try:
-            return await work(backups)
+            return await work(backups, Tell(Audit(database, AuditStore(database, box, now_utc))))
         finally:
             await backups.close()
     finally:

@@ -42,9 +42,12 @@ class Audit:
         """Adds an entry. Never raises for what keeps it from being written."""
         await asyncio.shield(self.begin(deed, outcome))
 
-    async def by_itself(self, rpc: str, deed: Deed, outcome: str = "OK") -> None:
-        """Adds an entry on what the service did by the clock, as the call of MaintenanceService that does the same."""
-        before = acting.set(Actor(action=f"/wuzapi_manager.v1.MaintenanceService/{rpc}"))
+    async def by_itself(self, rpc: str, deed: Deed, outcome: str = "OK", peer: str = "") -> None:
+        """Adds an entry on what was done without a call, as the call of MaintenanceService that does the same.
+
+        `peer` is where it was asked for; empty for the clock.
+        """
+        before = acting.set(Actor(action=f"/wuzapi_manager.v1.MaintenanceService/{rpc}", peer=peer))
         try:
             await self.done(deed, outcome)
         finally:
