@@ -1,6 +1,7 @@
 """Who did what to what: the entries of the audit log."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
@@ -33,6 +34,17 @@ class Actor:
 SYSTEM = Actor()
 acting: ContextVar[Actor] = ContextVar("acting", default=SYSTEM)
 """The actor of the call under way; the system itself outside of calls."""
+
+
+@contextmanager
+def acting_as(actor: Actor) -> Iterator[None]:
+    """Makes that the actor within."""
+    before = acting.set(actor)
+    try:
+        yield
+    finally:
+        acting.reset(before)
+
 
 target: ContextVar[str] = ContextVar("target", default="")
 """What the call under way is about, as far as its request names it."""

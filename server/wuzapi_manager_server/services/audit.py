@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from prometheus_client import Counter
 
-from wuzapi_manager_server.domain.audit import Actor, Deed, acting
+from wuzapi_manager_server.domain.audit import Actor, Deed, acting, acting_as
 from wuzapi_manager_server.domain.caller import Admin, Caller, User
 from wuzapi_manager_server.domain.table import Json
 from wuzapi_manager_server.errors import ServiceError
@@ -47,11 +47,8 @@ class Audit:
 
         `peer` is where it was asked for; empty for the clock.
         """
-        before = acting.set(Actor(action=f"/wuzapi_manager.v1.MaintenanceService/{rpc}", peer=peer))
-        try:
+        with acting_as(Actor(action=f"/wuzapi_manager.v1.MaintenanceService/{rpc}", peer=peer)):
             await self.done(deed, outcome)
-        finally:
-            acting.reset(before)
 
     def begin(self, deed: Deed, outcome: str) -> "asyncio.Task[None]":
         """Begins to add an entry, for callers that cannot wait."""

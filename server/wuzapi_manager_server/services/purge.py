@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from wuzapi_manager_server.domain.audit import Actor, Deed, acting
+from wuzapi_manager_server.domain.audit import Actor, Deed, acting_as
 from wuzapi_manager_server.storage.audit import AuditStore
 from wuzapi_manager_server.storage.connections import ConnectionStore
 
@@ -19,10 +19,7 @@ class Purge:
     def connections(self, before: datetime) -> int:
         """Removes those that were deleted before that moment, at most 500 at a time, and says how many."""
         gone = self._connections.purge(before)
-        told = acting.set(_ACTOR)
-        try:
+        with acting_as(_ACTOR):
             for identifier in gone:
                 self._audits.record(Deed(f"connections/{identifier}", {"kept": True}, {"kept": False}))
-        finally:
-            acting.reset(told)
         return len(gone)
