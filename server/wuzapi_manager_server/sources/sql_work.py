@@ -189,11 +189,6 @@ async def _outcome(future: "asyncio.Future[T]", job: Job) -> T:
 
 
 async def _enter(gates: list[asyncio.Semaphore], deadline: Deadline) -> None:
-    if not any(gate.locked() for gate in gates):  # nothing to wait for, which a timeout of its own would cost more than
-        deadline.cap(LONGEST_WAIT)
-        for gate in gates:
-            await gate.acquire()
-        return
     entered: list[asyncio.Semaphore] = []
     try:
         async with asyncio.timeout(deadline.cap(LONGEST_WAIT)):

@@ -171,19 +171,12 @@ def copy_database(source: Path, target: Path) -> None:
     """
     target.touch(mode=0o600, exist_ok=False)
     try:
-        reading = apsw.Connection(str(source), flags=apsw.SQLITE_OPEN_READWRITE)
-        try:
+        with closing(_connected(source)) as reading, closing(_connected(target)) as writing:
             reading.set_busy_timeout(5_000)
-            writing = apsw.Connection(str(target), flags=apsw.SQLITE_OPEN_READWRITE)
-            try:
-                writing.execute("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF").fetchall()
-                with writing.backup("main", reading, "main") as backup:
-                    backup.step(-1)
-                writing.execute("PRAGMA journal_mode = DELETE")  # a file of its own, without a log beside it
-            finally:
-                writing.close()
-        finally:
-            reading.close()
+            writing.execute("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF").fetchall()
+            with writing.backup("main", reading, "main") as backup:
+                backup.step(-1)
+            writing.execute("PRAGMA journal_mode = DELETE")  # a file of its own, without a log beside it
     except apsw.FullError as error:
         raise no_room() from error
     except apsw.Error as error:
@@ -215,12 +208,9 @@ def _no_key(key_id: str) -> FileSystemError:
 def _refuse_unfit(plain: Path, name: str) -> None:
     """FileSystemError where what came of a backup is no database that this program can use."""
     try:
-        connection = apsw.Connection(str(plain), flags=apsw.SQLITE_OPEN_READWRITE)
-        try:
+        with closing(_connected(plain)) as connection:
             application = connection.execute("PRAGMA application_id").get
             version = version_of(connection)
-        finally:
-            connection.close()
     except apsw.Error as error:
         raise damaged(name, "it is no database") from error
     if application != APPLICATION_ID:
@@ -240,9 +230,13 @@ def _refuse_unfit(plain: Path, name: str) -> None:
         )
 
 
+def _connected(path: Path) -> apsw.Connection:
+    return apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+
+
 def _opened(plain: Path) -> apsw.Connection:
     try:
-        return apsw.Connection(str(plain), flags=apsw.SQLITE_OPEN_READWRITE)
+        return _connected(plain)
     except apsw.Error as error:
         raise faults.translated(error) from error
 
