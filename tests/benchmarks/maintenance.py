@@ -4,16 +4,16 @@ import asyncio
 import os
 import random
 import shutil
-import sqlite3
 import statistics
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import grpc
 
+from tests.behind import behind
 from tests.benchmarks import rig
 from tests.benchmarks.figure import Figure
 from tests.fakes.wuzapi import FakeWuzapi
@@ -182,7 +182,8 @@ def _copy_time(database: Path) -> float:
 def _fill(database: Path) -> None:
     """Random texts."""
     draw, now = random.Random(5), "2026-11-27T00:00:00.000000Z"
-    with closing(sqlite3.connect(database)) as connection:
+    with behind(database) as connection:
+        connection.execute("BEGIN")
         connection.executemany(
             "INSERT INTO system_metadata (key, value, created_at, updated_at) VALUES (?, ?, ?, ?)",
             ((f"key-{at}", draw.randbytes(_VALUE // 2).hex(), now, now) for at in range(SIZE // _VALUE)),

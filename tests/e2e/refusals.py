@@ -14,6 +14,12 @@ SERVICES = tuple(
     for module in (branding_pb2, connection_pb2, record_pb2)
     for service in module.DESCRIPTOR.services_by_name.values()
 )
+_STUBS = {
+    "BrandingService": "branding",
+    "ConnectionService": "connections",
+    "MaintenanceService": "maintenance",
+    "RecordService": "records",
+}
 METHODS = tuple(f"/{service.full_name}/{method.name}" for service in SERVICES for method in service.methods)
 STREAMED_IN = "ImportRecords"
 
@@ -34,13 +40,11 @@ class Bad(NamedTuple):
 def call(caller: Caller, request: Message) -> object:
     """Sends a request to the RPC that its type is of, and reads the answer whole."""
     kind = request.DESCRIPTOR
-    for service in SERVICES:
+    for service in kind.file.services_by_name.values():
         for method in service.methods:
             if method.input_type is kind:
-                stub = getattr(
-                    caller, f"{service.name.removesuffix('Service').lower()}s".replace("brandings", "branding")
-                )
-                return _answer(getattr(stub, method.name), request, streamed_in=method.name == STREAMED_IN)
+                rpc = getattr(getattr(caller, _STUBS[service.name]), method.name)
+                return _answer(rpc, request, streamed_in=method.name == STREAMED_IN)
     raise AssertionError(f"no RPC takes {kind.name}")
 
 

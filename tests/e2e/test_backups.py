@@ -14,6 +14,7 @@ import pytest
 from grpc import StatusCode
 from grpc_health.v1 import health_pb2
 
+from tests.behind import behind
 from tests.contract.calls import refused
 from tests.contract.server import World, world_in
 from tests.e2e.backup_files import made
@@ -198,7 +199,7 @@ def test_the_command_line_does_the_same_offline(tmp_path: Path) -> None:
     assert "verified  key " in first.stdout
     assert run("backup", "list").stdout.split()[0] == name
     assert run("backup", "verify", name).returncode == 0
-    with closing(sqlite3.connect(tmp_path / "data" / "wuzapi.db", isolation_level=None)) as database:
+    with behind(tmp_path / "data" / "wuzapi.db") as database:
         database.execute("INSERT INTO system_metadata VALUES ('k', 'v', '', '')")
     restored = run("backup", "restore", name)
     assert restored.returncode == 0, restored.stderr

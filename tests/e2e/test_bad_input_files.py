@@ -1,15 +1,14 @@
 """SQLite files that may not be sources, and files that are none: nothing outside the folder is read or even told of."""
 
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from google.protobuf.message import Message
 from grpc import StatusCode
 
+from tests.behind import behind
 from tests.contract.calls import refused
 from tests.contract.server import World, world_in
 from tests.e2e.refusals import call
@@ -38,7 +37,7 @@ def of_file(database: str, table: str = "orders") -> pb.Connection:
 def saved(world: World, connection: pb.Connection) -> int:
     """A saved connection; where saving is refused, one whose file is put there behind the service's back."""
     made = create(world, of_file("harmless.db", connection.sqlite.table_name)).id
-    with closing(sqlite3.connect(world.database)) as database, database:
+    with behind(world.database) as database:
         database.execute(
             "UPDATE database_connections SET database_name = ?, version = version + 1 WHERE id = ?",
             (connection.sqlite.database, made),

@@ -1,17 +1,18 @@
 """MaintenanceService over the wire: what operators can look at, and the values by key."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import apsw
 import pytest
 from grpc import StatusCode
 
+from tests.behind import behind, damaging
 from tests.contract.calls import refused
 from tests.contract.server import ADMIN_TOKEN, World, world_in
+from tests.e2e.refusals import call
 from tests.e2e.samples import connection_of, create
+from wuzapi_manager.v1 import branding_pb2 as branding
 from wuzapi_manager.v1 import connection_pb2 as connections
 from wuzapi_manager.v1 import maintenance_pb2 as pb
 from wuzapi_manager_server.settings import Settings
@@ -116,39 +117,36 @@ def test_a_full_check_finds_a_changed_audit_log_and_a_dangling_reference(fresh: 
     """What a quick check cannot see is named by a full one."""
     create(fresh)
     create(fresh)
-    with closing(sqlite3.connect(fresh.database, isolation_level=None)) as database:
+    with behind(fresh.database) as database:
         database.execute("UPDATE audit_events SET actor = 'user' WHERE id = 1")
     assert fresh.admin.maintenance.CheckIntegrity(pb.CheckIntegrityRequest()).ok
     checked = fresh.admin.maintenance.CheckIntegrity(pb.CheckIntegrityRequest(depth=pb.CHECK_DEPTH_FULL))
     assert not checked.ok
     assert "audit entry 1 was changed" in checked.problems
-    with closing(sqlite3.connect(fresh.database, isolation_level=None)) as database:
+    with behind(fresh.database) as database:
         database.execute("INSERT INTO connection_assignments VALUES (99, x'00', 's', 0)")
     checked = fresh.admin.maintenance.CheckIntegrity(pb.CheckIntegrityRequest(depth=pb.CHECK_DEPTH_FULL))
     assert any("refers to a missing row" in problem for problem in checked.problems)
 
 
-def test_a_value_that_is_not_as_it_was_stored_is_told(fresh: World) -> None:
+def test_a_value_that_is_none_is_told(fresh: World) -> None:
     """DATA_LOSS to who asks for it, never something else or a fault of the service; a full check names each place."""
     calls = fresh.admin.connections
-    text, kind, secret = create(fresh).id, create(fresh).id, create(fresh, connection_of("mysql")).id
+    kind, secret = create(fresh).id, create(fresh, connection_of("mysql")).id
     fresh.admin.maintenance.SetMetadata(pb.SetMetadataRequest(key="k", value="v"))
-    damages = [
-        f"UPDATE database_connections SET name = CAST(x'61ff62' AS TEXT), version = version + 1 WHERE id = {text}",
-        f"UPDATE database_connections SET status = 'activf', version = version + 1 WHERE id = {kind}",
-        (
-            f"UPDATE database_connections SET password = substr(password, 1, 40) || 'x' || substr(password, 42),"
-            f" version = version + 1 WHERE id = {secret}"
-        ),
-        "UPDATE system_metadata SET created_at = '2O26' || substr(created_at, 5) WHERE key = 'k'",
-    ]
-    with closing(sqlite3.connect(fresh.database, isolation_level=None)) as database:
-        for damage in damages:
+    with behind(fresh.database) as database:
+        for damage in (
+            f"UPDATE database_connections SET status = 'activf', version = version + 1 WHERE id = {kind}",
+            (
+                f"UPDATE database_connections SET password = substr(password, 1, 40) || 'x' || substr(password, 42),"
+                f" version = version + 1 WHERE id = {secret}"
+            ),
+            "UPDATE system_metadata SET created_at = '2O26' || substr(created_at, 5) WHERE key = 'k'",
+        ):
             assert database.execute(damage).rowcount == 1
-    for number in (text, kind):
-        with refused(StatusCode.DATA_LOSS, "DATABASE_ERROR") as refusal:
-            calls.GetConnection(connections.GetConnectionRequest(id=number))
-        assert refusal.help
+    with refused(StatusCode.DATA_LOSS, "DATABASE_ERROR") as refusal:
+        calls.GetConnection(connections.GetConnectionRequest(id=kind))
+    assert refusal.help
     with refused(StatusCode.DATA_LOSS, "DATABASE_ERROR"):
         calls.TestConnection(connections.TestConnectionRequest(id=secret))
     with refused(StatusCode.DATA_LOSS, "DATABASE_ERROR"):
@@ -156,9 +154,48 @@ def test_a_value_that_is_not_as_it_was_stored_is_told(fresh: World) -> None:
     assert fresh.admin.maintenance.CheckIntegrity(pb.CheckIntegrityRequest()).ok
     checked = fresh.admin.maintenance.CheckIntegrity(pb.CheckIntegrityRequest(depth=pb.CHECK_DEPTH_FULL))
     assert [problem.partition(" cannot be read")[0] for problem in checked.problems] == [
-        *(f"connection {number}" for number in (text, kind, secret)),
+        *(f"connection {number}" for number in (kind, secret)),
         "the metadata",
     ]
+
+
+def test_another_value_than_was_stored_is_told(fresh: World) -> None:
+    """What a flipped bit makes of a plain value is DATA_LOSS, whatever it reads like; no change seals it as right."""
+    made = create(fresh).id
+    fresh.admin.maintenance.SetMetadata(pb.SetMetadataRequest(key="k", value="v"))
+    fresh.admin.branding.UpdateBranding(branding.UpdateBrandingRequest(branding=branding.Branding(app_name="name")))
+    assigned = connections.AssignUsersRequest(id=made, users=["ana"])
+    fresh.admin.connections.AssignUsers(assigned)
+    with damaging(fresh.database) as database:
+        for damage in (
+            "UPDATE database_connections SET name = 'other', version = version + 1",
+            "UPDATE connection_assignments SET position = 7",
+            "UPDATE system_metadata SET value = 'w'",
+            "UPDATE branding_config SET app_name = 'other', id = id + 1",
+            "UPDATE audit_events SET actor = 'system' WHERE id = (SELECT max(id) FROM audit_events)",
+        ):
+            assert database.execute(damage).rowcount == 1
+    for request in (
+        connections.GetConnectionRequest(id=made),
+        connections.ListConnectionsRequest(),
+        connections.SetConnectionStatusRequest(id=made, status=connections.CONNECTION_STATUS_ACTIVE),
+        assigned,
+        pb.GetMetadataRequest(key="k"),
+        pb.ListMetadataRequest(),
+        pb.ListAuditEventsRequest(),
+        branding.GetBrandingRequest(),
+    ):
+        with refused(StatusCode.DATA_LOSS, "DATABASE_ERROR"):
+            call(fresh.admin, request)
+    checked = fresh.admin.maintenance.CheckIntegrity(pb.CheckIntegrityRequest(depth=pb.CHECK_DEPTH_FULL))
+    for place in (
+        f"id {made} of database_connections",
+        f"connection_id {made} of connection_assignments",
+        "key k of system_metadata",
+        "id 2 of branding_config",
+    ):
+        assert f"the row with {place} is not as it was written" in checked.problems
+    assert sum("of audit_events is not as it was written" in problem for problem in checked.problems) == 1
 
 
 def test_an_unknown_depth_is_refused(world: World) -> None:
@@ -196,7 +233,7 @@ def test_metadata_is_set_read_listed_and_deleted(world: World) -> None:
 
 def test_the_system_s_own_keys_are_read_only(world: World) -> None:
     """They are shown as such, and neither set nor deleted."""
-    with closing(sqlite3.connect(world.database, isolation_level=None)) as database:
+    with behind(world.database) as database:
         database.execute(
             "INSERT INTO system_metadata VALUES"
             " ('system.x', '1', '2026-01-01T00:00:00.000000Z', '2026-01-01T00:00:00.000000Z')"

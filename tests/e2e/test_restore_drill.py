@@ -12,6 +12,7 @@ import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
 from grpc_health.v1 import health_pb2
 
+from tests.behind import behind
 from tests.contract.server import World, world_in
 from tests.e2e.backup_files import Rows, made, rows, rows_in
 from tests.e2e.samples import rich
@@ -105,7 +106,7 @@ def fill_every_table(world: World) -> int:
     request = connections.CreateConnectionRequest(connection=rich("mysql"), request_id=str(uuid4()))
     made = world.admin.connections.CreateConnection(request).connection
     world.admin.branding.UpdateBranding(branding.UpdateBrandingRequest(branding=branding.Branding(app_name="first")))
-    with closing(sqlite3.connect(world.database, isolation_level=None)) as database:
+    with behind(world.database) as database:
         database.execute("INSERT INTO user_changes (user_id, created_at) VALUES ('u', '2026-01-02T03:04:05.000000Z')")
     return made.id
 

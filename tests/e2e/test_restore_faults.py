@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 from grpc import StatusCode
 
+from tests.behind import behind
 from tests.contract.calls import refused
 from tests.contract.server import World, world_in
 from tests.e2e.backup_files import (
@@ -146,7 +147,7 @@ def damage(stage: Stage, content: bytes) -> None:
 def test_a_damaged_database_can_be_restored_over(stage: Stage) -> None:
     """Damage that only a full check finds does not keep a good backup out; what was there is kept, not verified."""
     world = stage.world
-    with closing(sqlite3.connect(world.database, isolation_level=None)) as live:
+    with behind(world.database) as live:
         live.execute("INSERT INTO connection_assignments VALUES (99, x'00', 's', 0)")  # of no connection
     full = pb.CheckIntegrityRequest(depth=pb.CHECK_DEPTH_FULL)
     assert not world.admin.maintenance.CheckIntegrity(full).ok

@@ -121,12 +121,17 @@ def test_what_cannot_be_restored_is_one_sentence_and_changes_nothing(machine: Ma
     assert "Add" in fails(machine, machine.good, SECRET_KEYS=SecretBox.new_key())
 
 
+def damaged_beyond_use(machine: Machine) -> bytes:
+    """All but the first page of the database is overwritten; gives what it is then."""
+    first = machine.database.read_bytes()[:4096]
+    damaged = first + b"\xff" * (machine.database.stat().st_size - len(first))
+    machine.database.write_bytes(damaged)
+    return damaged
+
+
 def test_a_database_that_cannot_be_used_is_put_aside(machine: Machine) -> None:
     """Backups are verified all the same, a bad one leaves it as it is, a good one takes its place; it is kept."""
-    with machine.database.open("r+b") as file:
-        file.seek(4096)
-        file.write(b"\xff" * 40_000)
-    damaged = machine.database.read_bytes()
+    damaged = damaged_beyond_use(machine)
     good = machine.backups / machine.good
     assert machine.run("backup", "verify", machine.good).returncode == 0
     bad = machine.run("backup", "restore", plant(machine.backups, good, good.read_bytes()[:-1]))
@@ -144,10 +149,7 @@ def test_a_database_that_cannot_be_used_is_put_aside(machine: Machine) -> None:
 @pytest.mark.timeout(3_600)
 def test_a_kill_amid_it_leaves_one_or_the_other(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     """A damaged database that is being replaced is there as it was, or what was restored is; the next one works."""
-    with machine.database.open("r+b") as file:
-        file.seek(4096)
-        file.write(b"\xff" * 40_000)
-    damaged = machine.database.read_bytes()
+    damaged = damaged_beyond_use(machine)
     random = Random(SEED)
     fresh = machine.database.with_name(".wuzapi.db.restored")
     done, span = 0, 0.4

@@ -12,6 +12,7 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 
+from tests.behind import behind
 from tests.contract.calls import refused
 from tests.contract.desk import Desk
 from tests.contract.server import ADMIN_TOKEN
@@ -225,7 +226,7 @@ def _connections(stage: Stage, tour: Tour) -> list[pb.Connection]:
 
 def _change(stage: Stage, statement: str) -> None:
     """Changes the database behind the back of a server that does not run."""
-    with closing(sqlite3.connect(stage.database)) as database, database:
+    with behind(stage.database) as database:
         assert database.execute(statement).rowcount > 0
 
 

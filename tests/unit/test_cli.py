@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.behind import behind
 from wuzapi_manager_server.cli import main
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.settings import Settings
@@ -81,12 +82,11 @@ def test_check_finds_what_is_wrong(
     """All well is exit code 0; rows that refer to nothing, or certificates that are not there, are named with 1."""
     assert main(["check"]) == 0
     assert "are well" in capsys.readouterr().out
-    with sqlite3.connect(tmp_path / "data" / "wuzapi.db") as database:
+    with behind(tmp_path / "data" / "wuzapi.db") as database:
         database.execute("PRAGMA foreign_keys = off")
         table, columns = _child_table(database)
         marks = ", ".join("1" for _ in columns)
         database.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})")
-    database.close()
     assert main(["check"]) == 1
     assert "refers to a missing row" in capsys.readouterr().err
     monkeypatch.setenv("TLS_CERT_FILE", str(tmp_path / "absent.pem"))

@@ -11,6 +11,7 @@ import orjson
 from peewee import SQL, fn
 
 from wuzapi_manager_server.secret_box import SecretBox
+from wuzapi_manager_server.storage.checksums import intact
 from wuzapi_manager_server.storage.database import Database
 from wuzapi_manager_server.storage.models import Assignment, DatabaseConnection, compiled, named
 from wuzapi_manager_server.storage.secrets_at_rest import assignment_place, decrypted
@@ -18,13 +19,15 @@ from wuzapi_manager_server.storage.secrets_at_rest import assignment_place, decr
 REMEMBERED = 20_000
 
 _A, _C = Assignment, DatabaseConnection
-_THIS = (_A.user_hash == named("user_hash")) & (_A.connection_id == named("connection_id"))
+_THIS = (_A.user_hash == named("user_hash")) & (_A.connection_id == named("connection_id")) & intact(_A)
 _FOR = compiled(
     _A.select(_A.connection_id, _A.user_hash, _A.user_secret)
-    .where(_A.connection_id.in_(SQL("(SELECT value FROM json_each(:ids))")))
+    .where(_A.connection_id.in_(SQL("(SELECT value FROM json_each(:ids))")) & intact(_A))
     .order_by(_A.connection_id, _A.position)
 )
-_POSITIONS = compiled(_A.select(_A.user_hash, _A.position).where(_A.connection_id == named("connection_id")))
+_POSITIONS = compiled(
+    _A.select(_A.user_hash, _A.position).where((_A.connection_id == named("connection_id")) & intact(_A))
+)
 _HAS = compiled(_A.select(SQL("1")).where(_THIS))
 _NEXT = compiled(_A.select(fn.MAX(_A.position)).where(_A.connection_id == named("connection_id")))
 _ADD = compiled(
@@ -35,7 +38,8 @@ _REMOVE = compiled(_A.delete().where(_THIS))
 USER_PAGE = compiled(
     _A.select(_A.connection_id, _C.version)
     .join(_C, on=(_C.id == _A.connection_id))
-    .where((_A.user_hash == named("user_hash")) & (_A.connection_id > named("after")) & _C.deleted_at.is_null())
+    .where((_A.user_hash == named("user_hash")) & (_A.connection_id > named("after")) & intact(_A))
+    .where(_C.deleted_at.is_null())
     .order_by(_A.connection_id)
     .limit(named("limit"))
 )

@@ -14,6 +14,7 @@ from wuzapi_manager_server.domain.audit import Actor, ActorKind, AuditEvent, Dee
 from wuzapi_manager_server.errors import Code, DatabaseError
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.storage import faults
+from wuzapi_manager_server.storage.checksums import intact
 from wuzapi_manager_server.storage.database import Database
 from wuzapi_manager_server.storage.metadata import MetadataStore
 from wuzapi_manager_server.storage.models import AuditEntry, Clock, compiled, moment_of, moment_text, named
@@ -92,6 +93,7 @@ class AuditStore:
         query = _E.select().order_by(_E.id.desc()).limit(limit)
         for condition in _conditions(wanted, before_id):
             query = query.where(condition)
+        query = query.where(intact(_E))
         return [_event(row) for row in self._database.fetch(query)]
 
     def purge(self, before: datetime) -> int:

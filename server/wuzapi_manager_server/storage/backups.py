@@ -14,6 +14,7 @@ from wuzapi_manager_server.secret_box import SecretBox, Undecryptable
 from wuzapi_manager_server.storage import faults
 from wuzapi_manager_server.storage.backups_folder import BackupFolder, no_room, translated
 from wuzapi_manager_server.storage.backups_sealed import Damaged, Digest, Watch, copy, key_of, seal, unseal
+from wuzapi_manager_server.storage.checksums import connected
 from wuzapi_manager_server.storage.files import companions_of
 from wuzapi_manager_server.storage.frozen import Frozen, Readable, frozen
 from wuzapi_manager_server.storage.integrity import problems_of
@@ -171,7 +172,7 @@ def copy_database(source: Path, target: Path) -> None:
     """
     target.touch(mode=0o600, exist_ok=False)
     try:
-        with closing(_connected(source)) as reading, closing(_connected(target)) as writing:
+        with closing(connected(source)) as reading, closing(connected(target)) as writing:
             reading.set_busy_timeout(5_000)
             writing.execute("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF").fetchall()
             with writing.backup("main", reading, "main") as backup:
@@ -208,7 +209,7 @@ def _no_key(key_id: str) -> FileSystemError:
 def _refuse_unfit(plain: Path, name: str) -> None:
     """FileSystemError where what came of a backup is no database that this program can use."""
     try:
-        with closing(_connected(plain)) as connection:
+        with closing(connected(plain)) as connection:
             application = connection.execute("PRAGMA application_id").get
             version = version_of(connection)
     except apsw.Error as error:
@@ -230,13 +231,9 @@ def _refuse_unfit(plain: Path, name: str) -> None:
         )
 
 
-def _connected(path: Path) -> apsw.Connection:
-    return apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-
-
 def _opened(plain: Path) -> apsw.Connection:
     try:
-        return _connected(plain)
+        return connected(plain)
     except apsw.Error as error:
         raise faults.translated(error) from error
 

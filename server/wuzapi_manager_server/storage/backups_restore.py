@@ -10,6 +10,7 @@ from pathlib import Path
 import apsw
 
 from wuzapi_manager_server.storage import faults
+from wuzapi_manager_server.storage.checksums import connected
 from wuzapi_manager_server.storage.integrity import problems_of
 
 _SEQUENCES = "SELECT name, seq FROM sqlite_sequence"
@@ -23,7 +24,7 @@ def replace_content(live: apsw.Connection, source: Path) -> None:
     room back that it took.
     """
     try:
-        reading = apsw.Connection(str(source), flags=apsw.SQLITE_OPEN_READWRITE)
+        reading = connected(source)
         try:
             _go_on(live, reading)
             with live.backup("main", reading, "main") as backup:

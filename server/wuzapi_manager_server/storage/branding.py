@@ -5,6 +5,7 @@ from peewee import SQL
 from wuzapi_manager_server.domain.branding import Branding
 from wuzapi_manager_server.errors import etag_mismatch
 from wuzapi_manager_server.storage import faults
+from wuzapi_manager_server.storage.checksums import intact
 from wuzapi_manager_server.storage.database import Database
 from wuzapi_manager_server.storage.models import BrandingRevision, Clock, compiled, moment_of, moment_text, named
 
@@ -12,7 +13,7 @@ _B = BrandingRevision
 _FIELDS = [field.name for field in _B._meta.sorted_fields if field.name not in {"id", "created_at", "updated_at"}]  # noqa: SLF001 - Peewee's documented place of a model's fields
 _COLUMNS = [_B.id, _B.created_at, *(getattr(_B, name) for name in _FIELDS)]
 _CURRENT = compiled(_B.select(_B.id).order_by(_B.id.desc()).limit(SQL("1")))
-_BY_REVISION = compiled(_B.select(*_COLUMNS).where(_B.id == named("revision")))
+_BY_REVISION = compiled(_B.select(*_COLUMNS).where((_B.id == named("revision")) & intact(_B)))
 
 
 class BrandingStore:
@@ -34,7 +35,7 @@ class BrandingStore:
 
     def page(self, before_revision: int | None, limit: int) -> list[Branding]:
         """Revisions, newest first, older than `before_revision`."""
-        query = _B.select(*_COLUMNS).order_by(_B.id.desc()).limit(limit)
+        query = _B.select(*_COLUMNS).where(intact(_B)).order_by(_B.id.desc()).limit(limit)
         if before_revision is not None:
             query = query.where(_B.id < before_revision)
         return [_branding(row) for row in self._database.fetch(query)]

@@ -13,6 +13,7 @@ from wuzapi_manager_server.domain.table import Step
 from wuzapi_manager_server.errors import AlreadyExists, NotFound, Text, etag_mismatch
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.storage.assignments import Assignments, Head
+from wuzapi_manager_server.storage.checksums import intact
 from wuzapi_manager_server.storage.connection_rows import (
     SECRET_COLUMN,
     StoredConnection,
@@ -38,6 +39,7 @@ PURGE_BATCH = 500
 
 _C = DatabaseConnection
 _THIS = _C.id == named("id")
+_THIS_INTACT = _THIS & intact(_C)
 _IDS = SQL("(SELECT value FROM json_each(:ids))")
 _ORDER = {"name": _C.name, "create_time": _C.created_at, "update_time": _C.updated_at}
 _CHANGE = {_C.version: SQL("version + 1"), _C.updated_at: named("updated_at")}
@@ -49,21 +51,21 @@ _DECIDED = [
 ]
 
 _VERSION = compiled(_C.select(_C.version, _C.deleted_at).where(_THIS))
-_BY_ID = compiled(_C.select().where(_THIS))
-_BY_IDS = compiled(_C.select().where(_C.id.in_(_IDS)))
+_BY_ID = compiled(_C.select().where(_THIS_INTACT))
+_BY_IDS = compiled(_C.select().where(_C.id.in_(_IDS) & intact(_C)))
 _INSERT = compiled(
     _C.insert(
         {field: named(field.name) for field in (*_DECIDED, _C.created_at, _C.updated_at)} | {_C.version: SQL("1")}
     ).returning(_C.id)
 )
-_REPLACE = compiled(_C.update({field: named(field.name) for field in _DECIDED} | _CHANGE).where(_THIS))
-_SET_SECRETS = compiled(_C.update({field: named(field.name) for field in SECRET_COLUMNS}).where(_THIS))
-_SET_STATUS = compiled(_C.update({_C.status: named("status"), **_CHANGE}).where(_THIS))
+_REPLACE = compiled(_C.update({field: named(field.name) for field in _DECIDED} | _CHANGE).where(_THIS_INTACT))
+_SET_SECRETS = compiled(_C.update({field: named(field.name) for field in SECRET_COLUMNS}).where(_THIS_INTACT))
+_SET_STATUS = compiled(_C.update({_C.status: named("status"), **_CHANGE}).where(_THIS_INTACT))
 _SET_TESTED = compiled(
-    _C.update({_C.status: named("status"), _C.last_test: named("last_test"), **_CHANGE}).where(_THIS)
+    _C.update({_C.status: named("status"), _C.last_test: named("last_test"), **_CHANGE}).where(_THIS_INTACT)
 )
-_SET_DELETED = compiled(_C.update({_C.deleted_at: named("deleted_at"), **_CHANGE}).where(_THIS))
-_TOUCH = compiled(_C.update(_CHANGE).where(_THIS))
+_SET_DELETED = compiled(_C.update({_C.deleted_at: named("deleted_at"), **_CHANGE}).where(_THIS_INTACT))
+_TOUCH = compiled(_C.update(_CHANGE).where(_THIS_INTACT))
 _DELETED_BEFORE = compiled(
     _C.select(_C.id).where(_C.deleted_at < named("before")).order_by(_C.deleted_at).limit(named("limit"))
 )

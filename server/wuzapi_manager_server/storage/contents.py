@@ -1,6 +1,6 @@
-"""Looks whether all that the tables hold can be read, decrypts and follows from what came before.
+"""Looks whether all that the tables hold is what it can be, decrypts and follows from what came before.
 
-SQLite keeps no checksums: a value that was damaged on the disk and can still be read is told by nothing but this.
+What was damaged on the disk is told by the checksums of rows; this tells what was written wrongly, or by another.
 """
 
 import time

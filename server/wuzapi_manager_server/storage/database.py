@@ -24,6 +24,7 @@ from wuzapi_manager_server.errors import ServiceError, Text
 from wuzapi_manager_server.observe import QueryMetrics, logger
 from wuzapi_manager_server.storage import faults
 from wuzapi_manager_server.storage.backups_restore import replace_content
+from wuzapi_manager_server.storage.checksums import connected, install
 from wuzapi_manager_server.storage.migrations import APPLICATION_ID, STEPS, lacking, migrate, version_of
 from wuzapi_manager_server.storage.pragmas import Pragmas, has_wal_bug
 from wuzapi_manager_server.storage.writer import Writer
@@ -173,6 +174,7 @@ class Database:
         self._peewee.connect()
         connection: apsw.Connection = self._peewee.connection()
         try:
+            install(connection)
             self._pragmas.apply(connection)
             connection.execute(f"PRAGMA query_only = {int(read_only)}")
         except BaseException:
@@ -229,7 +231,7 @@ def _make_file(path: Path) -> None:
 
 def _prepare(path: Path, pragmas: Pragmas) -> None:
     """Looks at the file before anything is written to it, then checks and migrates it."""
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection = connected(path)
     try:
         connection.set_busy_timeout(pragmas.timeout_ms)
         _recognize(connection)

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 import apsw
 
 from wuzapi_manager_server.storage import faults
+from wuzapi_manager_server.storage.checksums import connected
 
 _TRIES, _PAUSE, _PATIENCE, _SHORT = 5, 0.1, 1.0, 0.0005
 
@@ -105,7 +106,7 @@ def _insisting() -> Callable[[int], bool]:
 
 
 def _opened(path: Path) -> apsw.Connection:
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection = connected(path)
     connection.set_busy_timeout(round(_PATIENCE * 1000))
     return connection
 

@@ -14,6 +14,7 @@ from peewee import SQL
 
 from wuzapi_manager_server.errors import Conflict, InvalidInput, Text, Violation
 from wuzapi_manager_server.secret_box import SecretBox
+from wuzapi_manager_server.storage.checksums import intact
 from wuzapi_manager_server.storage.database import Database
 from wuzapi_manager_server.storage.models import (
     Clock,
@@ -32,7 +33,7 @@ LEFT = 2
 _RETRY_AFTER = 1.0
 
 _R = IdempotencyRequest
-_THIS = _R.scope == named("scope")
+_THIS = (_R.scope == named("scope")) & intact(_R)
 _FIND = compiled(_R.select(_R.scope, _R.sealed, _R.answered, _R.created_at).where(_THIS))
 _ADD = compiled(_R.insert({field: named(field.name) for field in (_R.scope, _R.sealed, _R.answered, _R.created_at)}))
 _ANSWER = compiled(_R.update({_R.sealed: named("sealed"), _R.answered: SQL("1")}).where(_THIS))

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import apsw
 
 from wuzapi_manager_server.storage import faults
-from wuzapi_manager_server.storage.migrations import lacking
+from wuzapi_manager_server.storage.checksums import SINCE, connected, damaged_rows
+from wuzapi_manager_server.storage.migrations import lacking, version_of
 
 MOST_PROBLEMS = 100
 _STEPS = 20_000  # of SQLite's virtual machine between two looks at the clock: some milliseconds
@@ -18,12 +20,12 @@ def problems_of(
 ) -> tuple[str, ...]:
     """What is wrong with a database, at most 100 sentences; none when all is well.
 
-    Quick looks at the structure of every page; full also compares every index with its table and follows every
-    reference. TimeoutError when the monotonic moment `until` passes meanwhile; `watch` is called every few milliseconds
-    and may raise to end the work. DatabaseError where the file cannot be read at all.
+    Quick looks at the structure of every page; full also compares every index with its table and every row with its
+    checksum, and follows every reference. TimeoutError when the monotonic moment `until` passes meanwhile; `watch` is
+    called every few milliseconds and may raise to end the work. DatabaseError where the file cannot be read at all.
     """
     try:
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        connection = connected(path)
         try:
             connection.execute("PRAGMA query_only = 1")
             connection.set_busy_timeout(5_000)
@@ -50,6 +52,8 @@ def _problems(connection: apsw.Connection, *, full: bool) -> tuple[str, ...]:
             problems.append(f"row {row} of {table} refers to a missing row of {parent}")
             if len(problems) >= MOST_PROBLEMS:
                 break
+        if version_of(connection) >= SINCE:
+            problems += islice(damaged_rows(connection), MOST_PROBLEMS)
     return tuple(problems[:MOST_PROBLEMS])
 
 

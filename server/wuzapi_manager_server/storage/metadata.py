@@ -6,6 +6,7 @@ from datetime import datetime
 from peewee import fn
 
 from wuzapi_manager_server.storage import faults
+from wuzapi_manager_server.storage.checksums import intact
 from wuzapi_manager_server.storage.database import Database
 from wuzapi_manager_server.storage.models import Clock, SystemMetadata, moment_of, moment_text
 
@@ -32,7 +33,7 @@ class MetadataStore:
 
     def get(self, key: str) -> Metadata | None:
         """The value of a key; None when there is none."""
-        found = self._database.fetch(_M.select().where(_M.key == key))
+        found = self._database.fetch(_M.select().where((_M.key == key) & intact(_M)))
         return _metadata(found[0]) if found else None
 
     def page(self, after_key: str, limit: int, prefix: str = "") -> list[Metadata]:
@@ -40,6 +41,7 @@ class MetadataStore:
         query = _M.select().where(_M.key > after_key).order_by(_M.key).limit(limit)
         if prefix:
             query = query.where(fn.SUBSTR(_M.key, 1, len(prefix)) == prefix)
+        query = query.where(intact(_M))
         return [_metadata(row) for row in self._database.fetch(query)]
 
     def set(self, key: str, value: str) -> Metadata:

@@ -12,6 +12,7 @@ from peewee import Expression, Field
 
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.storage.assignments import user_hashes
+from wuzapi_manager_server.storage.checksums import intact
 from wuzapi_manager_server.storage.database import Database
 from wuzapi_manager_server.storage.idempotency import Remembered
 from wuzapi_manager_server.storage.models import Assignment, DatabaseConnection, IdempotencyRequest
@@ -110,4 +111,4 @@ class _Rotation:
         return len(rows)
 
     def _stale(self, column: Field) -> Expression:
-        return column.is_null(False) & (key_id_of(column) != self._box.key_ids[0])
+        return column.is_null(False) & (key_id_of(column) != self._box.key_ids[0]) & intact(column.model)

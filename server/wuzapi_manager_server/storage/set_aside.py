@@ -10,6 +10,7 @@ from pathlib import Path
 import apsw
 
 from wuzapi_manager_server.storage import faults
+from wuzapi_manager_server.storage.checksums import connected
 from wuzapi_manager_server.storage.files import companions_of, sync_folder
 from wuzapi_manager_server.storage.integrity import problems_of
 from wuzapi_manager_server.storage.migrations import APPLICATION_ID, STEPS, version_of
@@ -22,7 +23,7 @@ def is_unusable(path: Path) -> bool:
     if problems_of(path, full=False):
         return True
     try:
-        with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
+        with closing(connected(path)) as connection:
             ours = connection.execute("PRAGMA application_id").get == APPLICATION_ID
             return ours and version_of(connection) > len(STEPS)
     except apsw.Error as error:

@@ -4,13 +4,18 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
+from peewee import SQL, fn
+
+from wuzapi_manager_server.storage.checksums import is_intact
 from wuzapi_manager_server.storage.database import Database
 from wuzapi_manager_server.storage.models import Clock, UserChange, compiled, moment_text, named
 
 PURGE_BATCH = 500
 
 _U = UserChange
-_SINCE = compiled(_U.select(_U.id, _U.user_id).where(_U.id >= named("seen")).order_by(_U.id))
+_SINCE = compiled(
+    _U.select(_U.id, fn.IIF(is_intact(_U), _U.user_id, SQL("''"))).where(_U.id >= named("seen")).order_by(_U.id)
+)
 _ADD = compiled(_U.insert({_U.user_id: named("user_id"), _U.created_at: named("created_at")}))
 _PURGE = compiled(
     _U.delete().where(
@@ -20,7 +25,7 @@ _PURGE = compiled(
 
 
 class Change(NamedTuple):
-    """A change, and whose; `user_id` is empty where that is not known. Numbers grow."""
+    """A change, and whose; `user_id` is empty where that is not known, or was damaged. Numbers grow."""
 
     number: int
     user_id: str

@@ -1,7 +1,7 @@
 """A flipped bit in a file on the disk: what finds it. `FLIPS` says how many, `FLIP_SEED` repeats a run.
 
-Every flip in a backup is found. SQLite keeps no checksums of its pages, so that in the live database those are found
-that damage its structure, a secret, the audit log, or make a value one that cannot be.
+Every flip in a backup is found, and every one in the live database that changes a row; others are in what is left of
+rows that lie elsewhere now, or in the number that SQLite gives next.
 """
 
 import os
@@ -70,6 +70,7 @@ def rows_of(path: Path) -> Rows:
     """Every row of every table, texts as bytes: they may be damaged."""
     with closing(sqlite3.connect(path)) as opened:
         tables = [name for (name,) in opened.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        tables.remove("sqlite_sequence")
         opened.text_factory = bytes
         return {table: list(opened.execute(f"SELECT * FROM {table} ORDER BY 1, 2")) for table in tables}
 
@@ -116,7 +117,7 @@ def put(path: Path, content: bytes) -> None:
 async def test_flips_in_the_live_database(
     filled: tuple[Path, SecretBox], clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """No more than a DatabaseError comes of one; what no check finds is another text or number in a plain column."""
+    """Every one that changes a value is found, and no more than a DatabaseError comes of it."""
     path, box = filled
     random = Random(SEED)
     content = path.read_bytes()
@@ -125,26 +126,16 @@ async def test_flips_in_the_live_database(
     assert whole is not None
     content = path.read_bytes()
     counts: Counter[str] = Counter()
-    silent: Counter[str] = Counter()
     for _ in range(FLIPS):
         place, bit = random.randrange(len(content)), random.randrange(8)
         put(path, flipped(content, place, bit))
         found, rows = await found_by(path, box, clock)
-        if rows is not None and rows == whole:
-            found = "nothing changed"
-        elif rows is not None:
-            found = "silent"
-            changed = next(table for table in whole if rows.get(table) != whole[table])
-            silent[changed] += 1
-            last = len(whole["audit_events"]) - 1
-            assert changed != "audit_events" or rows[changed][:last] == whole[changed][:last], (SEED, place, bit)
-            sealed = {"connection_assignments": 3, "idempotency_requests": 2}.get(changed, 0)  # columns, the first ones
-            before, after = whole[changed], rows.get(changed, [])
-            assert [row[:sealed] for row in before] == [row[:sealed] for row in after], (SEED, place, bit)
+        if rows is not None:
+            found = "nothing changed" if rows == whole else "silent"
         counts[found] += 1
     with capsys.disabled():
-        print(f" FLIP_SEED={SEED}: {dict(counts)}, silent in {dict(silent)}", end="")  # noqa: T201 - the figures are the point
-    assert set(counts) <= {"start", "check", "silent", "nothing changed"}, (SEED, counts)
+        print(f" FLIP_SEED={SEED}: {dict(counts)}", end="")  # noqa: T201 - the figures are the point
+    assert set(counts) <= {"start", "check", "nothing changed"}, (SEED, counts)
 
 
 async def every_flip_is_found(path: Path, box: SecretBox, clock: Clock, places: Callable[[bytes], list[int]]) -> None:
@@ -176,14 +167,13 @@ async def test_every_flip_in_a_secret_is_found(filled: tuple[Path, SecretBox], c
 
 
 async def test_every_flip_in_the_audit_log_is_found(filled: tuple[Path, SecretBox], clock: Clock) -> None:
-    """But in its newest entry, which nothing follows yet."""
+    """Also in its newest entry, which nothing follows yet."""
     path, box = filled
 
     def places(content: bytes) -> list[int]:
         mark = b'{"name":"b","number":'
         starts = [at for at in range(len(content)) if content.startswith(mark, at)]
-        newest = content.index(mark + b"39}")
-        return [at + offset for at in starts if at != newest for offset in range(len(mark))]
+        return [at + offset for at in starts for offset in range(len(mark))]
 
     await every_flip_is_found(path, box, clock, places)
 

@@ -8,12 +8,14 @@ from functools import cache
 
 import apsw
 
+from wuzapi_manager_server.storage.checksums import install
 from wuzapi_manager_server.storage.migrations import (
     m0001_initial,
     m0002_audit,
     m0003_user_changes,
     m0004_last_test,
     m0005_audit_indexes,
+    m0006_checksums,
 )
 
 Step = Callable[[apsw.Connection], None]
@@ -24,6 +26,7 @@ STEPS: tuple[Step, ...] = (
     m0003_user_changes.up,
     m0004_last_test.up,
     m0005_audit_indexes.up,
+    m0006_checksums.up,
 )
 _SCHEMA = "SELECT name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\'"
 APPLICATION_ID = 0x575A4D47  # "WZMG": marks a file as this service's
@@ -34,6 +37,7 @@ def migrate(connection: apsw.Connection, steps: Sequence[Step] = STEPS) -> int:
 
     A step and its version are one transaction: all or nothing, also when several processes start at once.
     """
+    install(connection)
     for version, step in enumerate(steps, start=1):
         connection.execute("BEGIN IMMEDIATE")
         try:
