@@ -35,6 +35,8 @@ class PostgresqlEngine:
 class PostgresqlSource(ServerSource):
     """A table or view that the connection's user may read; an empty schema means public."""
 
+    alone = True
+
     def __init__(self, pools: ServerPools, configuration: Postgresql) -> None:
         super().__init__(pools, configuration, Place(configuration.schema or "public", configuration.table_name))
         self._configuration = configuration

@@ -21,6 +21,7 @@ from wuzapi_manager_server.errors import (
 from wuzapi_manager_server.sources.sql_server import unreachable
 from wuzapi_manager_server.sources.sql_table import Altered
 from wuzapi_manager_server.sources.sql_work import busy
+from wuzapi_manager_server.sources.sql_write import NOT_KEPT, not_kept
 
 _CONSTRAINTS = {
     "23502": Text("A required column is missing or null", "Um campo obrigatório está ausente ou nulo"),
@@ -144,6 +145,7 @@ _STATES: Mapping[str, Callable[[str], ServiceError]] = {
     "23505": lambda _: _taken(),
     "23P01": lambda _: _taken(),
     "57014": lambda _: timed_out(),
+    NOT_KEPT: lambda _: not_kept(),
     "55P03": lambda _: busy(),
     "25P03": lambda _: busy(),
     "53300": lambda _: _not_now(),

@@ -36,6 +36,9 @@ class SqlSource(ABC):
     writer: type[sql_write.Written] = sql_write.Written
     """What carries out the writes of one call."""
 
+    alone = False
+    """Whether one row is made by a statement that saves itself, where the table allows it."""
+
     def __init__(self) -> None:
         self._known: SqlTable | None = None
         self._known_at = 0.0
@@ -64,13 +67,7 @@ class SqlSource(ABC):
         expected = known.table if planned is None and known is not None else planned
         # Two first descriptions at once are two objects that say the same.
         if expected is not None and table.table is not expected and table.table != expected:
-            raise QueryFailed(
-                Text(
-                    f"Table '{table.table.name}' has just been altered",
-                    f"A tabela '{table.table.name}' acaba de ser alterada",
-                ),
-                suggestion=Text("Try again", "Tente novamente"),
-            )
+            raise _altered(table.table.name)
         return table
 
     def _described(self, connection: sa.Connection) -> SqlTable:
@@ -179,11 +176,25 @@ class SqlSource(ABC):
         table: Table | None = None,
     ) -> list[Outcome]:
         """See RecordSource."""
+        known = self._known
+        if self.alone and len(rows) == 1 and known is not None and known.returns:
+            return await self.transaction(
+                lambda connection, job: sql_write.insert(self._written_alone(connection, job, owner, table), rows),
+                deadline,
+            )
         return await self.transaction(
             lambda connection, job: sql_write.insert(self._written(connection, job, owner, table), rows),
             deadline,
             write=True,
         )
+
+    def _written_alone(
+        self, connection: sa.Connection, job: Job, owner: Owner | None, planned: Table | None
+    ) -> sql_write.Written:
+        table = self._table(connection, planned)
+        if not table.returns:  # it has just got a trigger
+            raise _altered(table.table.name)
+        return sql_write.WrittenAlone(connection, table, owner, job)
 
     async def update(
         self, changes: Sequence[Change], owner: Owner | None, deadline: Deadline, *, table: Table | None = None
@@ -204,3 +215,10 @@ class SqlSource(ABC):
             deadline,
             write=True,
         )
+
+
+def _altered(name: str) -> QueryFailed:
+    return QueryFailed(
+        Text(f"Table '{name}' has just been altered", f"A tabela '{name}' acaba de ser alterada"),
+        suggestion=Text("Try again", "Tente novamente"),
+    )

@@ -126,7 +126,7 @@ class ServerPool:
         """Runs `work` in a thread: a `write` as one transaction, else each statement for itself.
 
         ConnectionFailed, CredentialsRejected, TimedOut, what the driver's errors mean, and OutcomeUnknown where the
-        connection broke in COMMIT.
+        connection broke in COMMIT, or in a statement that saves itself.
         """
         with self._in_use():
             return await self._workers.run(lambda job: self._once(work, job, write=write), self.capped(deadline))
@@ -198,9 +198,9 @@ class ServerPool:
         except exc.TimeoutError as error:
             raise busy() from error
         except exc.DBAPIError as error:
-            job.check()
-            if job.committing and error.connection_invalidated:
+            if job.saving and error.connection_invalidated:
                 raise outcome_unknown() from error
+            job.check()
             raise self._driver.translated(error.orig) from error
         except self._driver.error as error:
             job.check()

@@ -27,12 +27,18 @@ class Job:
         self._lock = threading.Lock()
         self._reason: ServiceError | None = None
         self._committing = False
+        self._alone = False
         self._interrupt: Callable[[], None] | None = None
 
     @property
     def committing(self) -> bool:
         """Whether the point of no return is behind it."""
         return self._committing
+
+    @property
+    def saving(self) -> bool:
+        """Whether what fails now may be saved all the same, unless the server says that it is not."""
+        return self._committing or self._alone
 
     def interruptible(self, interrupt: Callable[[], None] | None) -> None:
         """Has `interrupt` called, from another thread and under a lock, when the work is to end: it must not wait.
@@ -45,13 +51,13 @@ class Job:
                 interrupt()
 
     def stop(self, reason: ServiceError) -> bool:
-        """Asks the work to end with `reason`. False where it is saving its result already and cannot be stopped."""
+        """Asks the work to end with `reason`. False where it is saving its result already: its own end tells then."""
         with self._lock:
             if not self._committing:
                 self._reason = self._reason or reason
                 if self._interrupt is not None:
                     self._interrupt()
-            return not self._committing
+            return not self.saving
 
     def stopped(self) -> bool:
         """Whether the work shall end."""
@@ -67,6 +73,12 @@ class Job:
         with self._lock:
             self.check()
             self._committing = True
+
+    def begin_alone(self) -> None:
+        """What comes is one statement that saves itself: it can be stopped, but only its end tells what it did."""
+        with self._lock:
+            self.check()
+            self._alone = True
 
     def patience(self) -> float:
         """Seconds to wait for a lock: little enough to answer within the deadline."""

@@ -15,6 +15,7 @@ from wuzapi_manager_server.errors import QueryFailed, Text, record_not_found
 from wuzapi_manager_server.sources.base import Change, Guard, Outcome
 from wuzapi_manager_server.sources.sql_read import Finder
 from wuzapi_manager_server.sources.sql_table import SqlTable
+from wuzapi_manager_server.sources.sql_work import Job, outcome_unknown
 
 PARAMETERS = 1000
 """Values in one INSERT, unless a single row has more."""
@@ -86,6 +87,11 @@ class Written:
         self.keys: list[Key] = []
         self._rows: list[Row] = []
 
+    @property
+    def owned(self) -> sa.ColumnElement[bool]:
+        """Whether the row that was written is the owner's."""
+        return self.finder.owned
+
     def targets(self, wanted: Sequence[tuple[Key, Guard | None]]) -> list[Row]:
         """The rows to change, locked, each approved by its guard. NotFound, with its place, for one not there."""
         found = self.finder.many([key for key, _ in wanted], lock=True)
@@ -117,7 +123,7 @@ class Written:
     def _execute(self, statement: sa.Insert | sa.Update, raws: list[Values]) -> None:
         shown = [column.shown for column in self.finder.shape.selected] if self.table.returns else []
         keys = [column.careful for column in self.table.key]
-        returning = statement.returning(*([*shown, self.finder.owned.label("owned")] if shown else keys))
+        returning = statement.returning(*([*shown, self.owned.label("owned")] if shown else keys))
         with self.connection.execute(returning, raws if len(raws) > 1 else raws[0]) as result:
             written = result.fetchall()
         if len(written) != len(raws):
@@ -126,7 +132,7 @@ class Written:
             self.keys += map(self.key_of, written)
             return
         if not all(raw[-1] is True for raw in written):
-            raise _not_kept()
+            raise not_kept()
         rows = self.finder.shape.rows_of([raw[:-1] for raw in written])
         self.keys += rows.keys
         self._rows += rows
@@ -137,20 +143,49 @@ class Written:
 
     def outcomes(self) -> list[Outcome]:
         """The rows as they are once all are written."""
-        self.check()
         if self.table.returns:
             return [Outcome(row) for row in self._rows]
+        self.check()
         found = self.finder.many(self.keys)
         outcomes = []
         for key in self.keys:
             row = found.get(key) or self.finder.get(key)
             if row is None:
-                raise _not_kept()
+                raise not_kept()
             outcomes.append(Outcome(row))
         return outcomes
 
 
-def _not_kept() -> QueryFailed:
+class WrittenAlone(Written):
+    """One row, by a statement that saves itself, or is refused by the server where the row is not the owner's then.
+
+    It needs a table that `returns` its rows, and takes one turn instead of three.
+    """
+
+    def __init__(self, connection: sa.Connection, table: SqlTable, owner: Owner | None, job: Job) -> None:
+        super().__init__(connection, table, owner, job.check)
+        self._job = job
+
+    @property
+    def owned(self) -> sa.ColumnElement[bool]:
+        """True, or the failure with the SQLSTATE that NOT_KEPT names."""
+        kept = sa.case((self.finder.owned, sa.literal_column("1")), else_=sa.literal_column("0"))
+        return sa.func.ln(kept) == sa.literal_column("0")
+
+    def _execute(self, statement: sa.Insert | sa.Update, raws: list[Values]) -> None:
+        self._job.begin_alone()
+        try:
+            super()._execute(statement, raws)
+        except UnicodeDecodeError as error:  # the row is there, with a text that is none
+            raise outcome_unknown() from error
+
+
+NOT_KEPT = "2201E"
+"""The SQLSTATE of the logarithm of nothing: a failure that an expression can be made to raise and tables seldom do."""
+
+
+def not_kept() -> QueryFailed:
+    """The error for a row that is not there, or not the owner's, once it was written."""
     return QueryFailed(
         Text(
             "The table did not keep the row as it was written, so nothing was changed",

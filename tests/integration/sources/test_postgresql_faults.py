@@ -159,9 +159,40 @@ async def test_a_write_that_is_cut_while_it_is_saved(
 
         proxy.watch = watch
         with pytest.raises(OutcomeUnknown):
+            await source.insert([{"id": 10, "n": 1}, {"id": 11, "n": 1}], None, soon())
+        proxy.watch = lambda *_: False
+        assert await source.count(None, None, soon()) == (11 if arrives else 9)
+
+
+@pytest.mark.parametrize("arrives", [False, True])
+async def test_one_row_that_is_cut_while_it_is_saved(
+    database: psycopg.Connection, table: Postgresql, *, arrives: bool
+) -> None:
+    """It saves itself, so that where its INSERT gets no answer, nobody can say whether it was carried out."""
+    async with proxied(table) as (proxy, source):
+        await source.describe(soon())
+        inserting = False
+
+        def watch(side: str, data: bytes) -> bool:
+            nonlocal inserting
+            inserting = inserting or (side == "client" and b"INSERT" in data)
+            return inserting and (side == "server" or not arrives)
+
+        proxy.watch = watch
+        with pytest.raises(OutcomeUnknown):
             await source.insert([{"id": 10, "n": 1}], None, soon())
         proxy.watch = lambda *_: False
+        await until(lambda: not backends(database, "state = 'active'"))
         assert await source.count(None, None, soon()) == (10 if arrives else 9)
+
+
+async def test_one_row_that_gets_no_answer(table: Postgresql) -> None:
+    """A server that falls silent over it: nobody can say, and the call does not wait for long."""
+    async with proxied(table) as (proxy, source):
+        await source.describe(soon())
+        proxy.deaf = True
+        with pytest.raises(OutcomeUnknown):
+            await source.insert([{"id": 10, "n": 1}], None, soon(0.5))
 
 
 async def test_connections_that_the_server_ended_are_replaced_unnoticed(

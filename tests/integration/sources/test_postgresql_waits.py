@@ -22,6 +22,7 @@ from wuzapi_manager_server.errors import (
     AlreadyExists,
     Conflict,
     ConnectionFailed,
+    OutcomeUnknown,
     QueryFailed,
     TimedOut,
 )
@@ -122,13 +123,44 @@ async def test_a_deadlock_is_a_conflict(place: str, database: psycopg.Connection
         assert database.execute("SELECT n FROM t WHERE id <= 2").fetchall() == [(1,), (1,)]
 
 
-async def test_what_fails_when_it_is_saved(database: psycopg.Connection, table: Postgresql) -> None:
-    """A constraint that is checked by COMMIT gives its own error, and nothing is written."""
+@pytest.mark.parametrize("count", [1, 2])
+async def test_what_fails_when_it_is_saved(database: psycopg.Connection, table: Postgresql, count: int) -> None:
+    """A constraint that is checked by COMMIT, or where a row saves itself, gives its own error; nothing is written."""
     database.execute("UPDATE t SET n = id; ALTER TABLE t ADD UNIQUE (n) DEFERRABLE INITIALLY DEFERRED")
     async with opened(table) as source:
+        await source.describe(soon())
         with pytest.raises(AlreadyExists):
-            await source.insert([{"id": 10, "n": 1}], None, soon())
+            await source.insert([{"id": 10 + at, "n": 1 + at} for at in range(count)], None, soon())
         assert await source.count(None, None, soon()) == 9
+
+
+async def test_one_row_that_waits_for_a_lock(database: psycopg.Connection, table: Postgresql) -> None:
+    """At the deadline it is given up, and nothing is written then or later; without the lock it is written."""
+    async with opened(table) as source:
+        await source.describe(soon())
+        with database.transaction():
+            database.execute("LOCK TABLE t IN EXCLUSIVE MODE")
+            with pytest.raises(TimedOut) as raised:
+                await source.insert([{"id": 10, "n": 1}], None, soon(0.7))
+            assert not isinstance(raised.value, OutcomeUnknown)
+        await until(lambda: backends(database, "wait_event_type = 'Lock'") == 0)
+        assert database.execute("SELECT count(*) FROM t").fetchone() == (9,)
+        assert len(await source.insert([{"id": 10, "n": 1}], None, soon())) == 1
+
+
+async def test_one_row_whose_caller_leaves(database: psycopg.Connection, table: Postgresql) -> None:
+    """A cancelled call stops the statement on the server, and nothing is written."""
+    async with opened(table) as source:
+        await source.describe(soon())
+        with database.transaction():
+            database.execute("LOCK TABLE t IN EXCLUSIVE MODE")
+            call = asyncio.create_task(source.insert([{"id": 10, "n": 1}], None, soon()))
+            await until(lambda: backends(database, "wait_event_type = 'Lock'") == 1)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            await until(lambda: backends(database, "wait_event_type = 'Lock'") == 0)
+        assert database.execute("SELECT count(*) FROM t").fetchone() == (9,)
 
 
 async def test_a_table_that_is_altered_between_two_calls(database: psycopg.Connection, table: Postgresql) -> None:
