@@ -175,9 +175,10 @@ async def test_a_trigger_that_gives_a_row_away_is_found_out(
     database.execute("INSERT INTO t VALUES (100, 'ana', 0)")
     opened, ana = source(), Owner("owner", "ana")
     await opened.describe(soon())
-    for rows in ([{"owner": "ana", "n": 1}], [{"owner": "ana", "n": 1}] * 2):
+    row: dict[str, Cell] = {"owner": "ana", "n": 1}
+    for count in (1, 2):
         with pytest.raises(QueryFailed, match="did not keep"):
-            await opened.insert(rows, ana, soon())
+            await opened.insert([row] * count, ana, soon())
     with pytest.raises(QueryFailed, match="did not keep"):
         await opened.update([Change((100,), {"n": 1})], ana, soon())
     assert database.execute("SELECT * FROM t").fetchall() == [(100, "ana", 0)]
