@@ -289,3 +289,7 @@ def record_not_found(at: int | None = None) -> NotFound:
     return NotFound(
         Text("There is no such record", "Registro não encontrado"), metadata={} if at is None else {"index": str(at)}
     )
+
+
+class CannotStart(Exception):
+    """The server cannot start; the text says why and what to do, in one sentence, for the operator alone."""

@@ -16,13 +16,13 @@ import uvloop
 from prometheus_client.multiprocess import mark_process_dead
 
 from wuzapi_manager_server import observe
-from wuzapi_manager_server.errors import ServiceError
+from wuzapi_manager_server.errors import CannotStart, ServiceError
 from wuzapi_manager_server.observe import LoopLag, Metrics, MetricsEndpoint, logger
 from wuzapi_manager_server.rpc.health import SERVICE as HEALTH
 from wuzapi_manager_server.rpc.health import Health, ReadinessMonitor, add_health
 from wuzapi_manager_server.rpc.pipeline import Limits, Pipeline
 from wuzapi_manager_server.rpc.reflection import add_reflection
-from wuzapi_manager_server.rpc.server import CannotStart, Tls, check_tls, listen, new_server, reserve
+from wuzapi_manager_server.rpc.server import Tls, check_tls, listen, new_server, reserve
 from wuzapi_manager_server.settings import Settings, join_address
 from wuzapi_manager_server.wiring import Parts, wire
 from wuzapi_manager_server.workers import Workers

@@ -4,8 +4,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from wuzapi_manager_server.domain.backup import Retention
-from wuzapi_manager_server.errors import DatabaseError
-from wuzapi_manager_server.rpc.server import CannotStart
+from wuzapi_manager_server.errors import CannotStart, DatabaseError
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.services.backups import Backups
 from wuzapi_manager_server.services.readiness import Readiness

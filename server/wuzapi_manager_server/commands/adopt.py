@@ -1,5 +1,6 @@
 """`wuzapi-manager adopt FILE`: shows what would come over, and with `--apply` takes it over."""
 
+import argparse
 import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,12 @@ from wuzapi_manager_server.upstreams.wuzapi import Wuzapi
 Say = Callable[[str], None]
 
 
-def run(settings: Settings, file: Path, *, apply: bool, everyone: bool, say: Say = print) -> int:
+def run(settings: Settings, chosen: argparse.Namespace) -> int:
+    """See take_over."""
+    return take_over(settings, chosen.file, apply=chosen.apply, everyone=chosen.admin_means_everyone)
+
+
+def take_over(settings: Settings, file: Path, *, apply: bool, everyone: bool, say: Say = print) -> int:
     """Tells what comes over and what stays behind and why; does it only when told to `apply`. Gives the exit code.
 
     `everyone`: connections that the original showed to all users are assigned to all whom WUZAPI has now.

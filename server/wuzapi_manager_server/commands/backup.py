@@ -8,7 +8,7 @@ from typing import TypeVar
 from wuzapi_manager_server import observe
 from wuzapi_manager_server.domain.audit import Deed
 from wuzapi_manager_server.domain.backup import Backup
-from wuzapi_manager_server.errors import ServiceError
+from wuzapi_manager_server.errors import CannotStart, ServiceError
 from wuzapi_manager_server.opening import (
     backup_folder,
     backup_maker,
@@ -18,7 +18,6 @@ from wuzapi_manager_server.opening import (
     open_secrets,
 )
 from wuzapi_manager_server.rpc.probe import probe
-from wuzapi_manager_server.rpc.server import CannotStart
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.services.audit import Audit
 from wuzapi_manager_server.services.backups import Backups
@@ -29,30 +28,14 @@ from wuzapi_manager_server.storage.models import now_utc
 from wuzapi_manager_server.storage.set_aside import is_unusable, put_in_place
 
 T = TypeVar("T")
-Run = Callable[[Settings, argparse.Namespace], int]
 
 _PEER = "command line"
 """Where the audit log says that it was done from."""
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds `backup` and what is below it."""
-    parser = commands.add_parser("backup", help="make, list, verify, restore and delete backups")
-    below = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, run, text in (
-        ("create", _create, "make a backup and verify it"),
-        ("list", _list, "print every backup, newest first"),
-        ("verify", _verify, "restore the backup NAME to a scratch file and check it"),
-        ("restore", _restore, "put the backup NAME in place of the database, of which a backup is kept"),
-        ("delete", _delete, "delete the backup NAME"),
-    ):
-        command = below.add_parser(name, help=text, description=text)
-        if name not in {"create", "list"}:
-            command.add_argument("name", metavar="NAME")
-        command.set_defaults(run=run)
+def create(settings: Settings, _chosen: argparse.Namespace) -> int:
+    """Makes a backup and verifies it."""
 
-
-def _create(settings: Settings, _chosen: argparse.Namespace) -> int:
     async def work(backups: Backups, tell: Tell) -> int:
         made = await tell("CreateBackup", "", backups.create())
         print(_line(made))
@@ -61,13 +44,15 @@ def _create(settings: Settings, _chosen: argparse.Namespace) -> int:
     return asyncio.run(_with_backups(settings, work))
 
 
-def _list(settings: Settings, _chosen: argparse.Namespace) -> int:
+def list_all(settings: Settings, _chosen: argparse.Namespace) -> int:
+    """Prints every backup, newest first."""
     for backup in backup_folder(settings).all():
         print(_line(backup))
     return 0
 
 
-def _verify(settings: Settings, chosen: argparse.Namespace) -> int:
+def verify(settings: Settings, chosen: argparse.Namespace) -> int:
+    """Restores a backup to a scratch file and checks it."""
     observe.configure("error", settings.log_format, settings.secrets)
     folder = backup_folder(settings)
     maker = backup_maker(settings, open_keys(settings))  # the database itself may be damaged
@@ -78,7 +63,9 @@ def _verify(settings: Settings, chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _restore(settings: Settings, chosen: argparse.Namespace) -> int:
+def restore(settings: Settings, chosen: argparse.Namespace) -> int:
+    """Puts a backup in place of the database, of which a backup is kept."""
+
     async def work(backups: Backups, tell: Tell) -> int:
         done = await tell("RestoreBackup", chosen.name, backups.restore(chosen.name))
         print(f"{done.backup.name} is in place, at schema {done.schema_version}")
@@ -99,7 +86,9 @@ def _restore(settings: Settings, chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _delete(settings: Settings, chosen: argparse.Namespace) -> int:
+def delete(settings: Settings, chosen: argparse.Namespace) -> int:
+    """Deletes a backup."""
+
     async def work(backups: Backups, tell: Tell) -> int:
         await tell("DeleteBackup", chosen.name, backups.delete(chosen.name))
         print(f"{chosen.name} is deleted")

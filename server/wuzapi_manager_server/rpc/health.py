@@ -12,9 +12,8 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from wuzapi_manager_server.observe import failure, logger
+from wuzapi_manager_server.rpc.health_names import LIVENESS, READINESS
 
-LIVENESS = "liveness"
-READINESS = "readiness"
 SERVICE = "grpc.health.v1.Health"
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING

@@ -6,8 +6,8 @@ import grpc
 from cryptography import x509
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from wuzapi_manager_server.rpc.health import READINESS
-from wuzapi_manager_server.rpc.server import CannotStart
+from wuzapi_manager_server.errors import CannotStart
+from wuzapi_manager_server.rpc.health_names import READINESS
 from wuzapi_manager_server.settings import Settings, join_address
 
 _SECONDS = 5.0

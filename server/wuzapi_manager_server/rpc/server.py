@@ -10,14 +10,11 @@ from pathlib import Path
 
 import grpc
 
+from wuzapi_manager_server.errors import CannotStart
 from wuzapi_manager_server.observe import logger
 from wuzapi_manager_server.settings import join_address
 
 _CORE_RECEIVES = 32 << 20
-
-
-class CannotStart(Exception):
-    """The server cannot start; the text says why and what to do, in one sentence, for the operator alone."""
 
 
 @dataclass(frozen=True)

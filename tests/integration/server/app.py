@@ -16,15 +16,14 @@ import grpc
 
 from wuzapi_manager.v1 import branding_pb2 as branding
 from wuzapi_manager.v1 import branding_pb2_grpc, record_pb2
-from wuzapi_manager_server.cli import announce
+from wuzapi_manager_server.commands.serve import announce
 from wuzapi_manager_server.domain.audit import Deed
 from wuzapi_manager_server.domain.caller import Admin, Caller, Public, User
 from wuzapi_manager_server.domain.deadline import Deadline
-from wuzapi_manager_server.errors import InvalidInput, InvalidToken, NotFound, RateLimited, Text, Violation
+from wuzapi_manager_server.errors import CannotStart, InvalidInput, InvalidToken, NotFound, RateLimited, Text, Violation
 from wuzapi_manager_server.main import Wire, serve
 from wuzapi_manager_server.observe import Metrics
 from wuzapi_manager_server.rpc.call import current
-from wuzapi_manager_server.rpc.server import CannotStart
 from wuzapi_manager_server.settings import Settings, load
 from wuzapi_manager_server.wiring import Parts, Service
 

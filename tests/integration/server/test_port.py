@@ -11,9 +11,10 @@ import pytest
 from tests.integration.server.app import App
 from tests.integration.server.certificates import Authority
 from tests.integration.server.test_health import SERVING, check
+from wuzapi_manager_server.errors import CannotStart
 from wuzapi_manager_server.main import running
 from wuzapi_manager_server.rpc.probe import probe
-from wuzapi_manager_server.rpc.server import CannotStart, listen, new_server
+from wuzapi_manager_server.rpc.server import listen, new_server
 from wuzapi_manager_server.settings import Settings
 
 

@@ -1,0 +1,13 @@
+"""`wuzapi-manager health`: asked every few seconds where a probe cannot speak gRPC itself, so it loads little."""
+
+import argparse
+
+from wuzapi_manager_server.rpc.probe import probe
+from wuzapi_manager_server.settings import Settings
+
+
+def run(settings: Settings, _chosen: argparse.Namespace) -> int:
+    """Asks the running server whether it is ready."""
+    ready, said = probe(settings)
+    print(said)
+    return 0 if ready else 1
