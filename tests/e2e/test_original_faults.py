@@ -5,8 +5,10 @@ In their order: 1 rows of others by id, 2 ids that lead elsewhere, 3 tokens that
 tokens in logs, 9 redirects followed with the token, 10 rows made up, 11 rows out of reach, 12 settings without effect,
 13 transactions that mix, 14 masks saved as secrets, 16 branding, 17 failures shown as empty lists.
 
-Here they are tried on a table of SQLite; the other sources have their tests in tests/contract and
-tests/integration/sources, the hosts of 9 in test_source_hosts.py; 15 (backups) is in test_backups.py.
+Here they are tried on a table of SQLite. On every source, in tests/contract: 1 test_row_scope.py, 2 test_read.py, 3
+test_hostile.py, 10 test_write.py and test_values.py, 11 test_paging.py; 17 in the *_faults.py of
+tests/integration/sources. The hosts of 9 are in test_source_hosts.py, redirects of 9 in test_http_faults.py, 15
+(backups) in test_backups.py.
 """
 
 import sqlite3

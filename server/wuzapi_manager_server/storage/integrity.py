@@ -8,7 +8,8 @@ from pathlib import Path
 import apsw
 
 from wuzapi_manager_server.storage import faults
-from wuzapi_manager_server.storage.checksums import SINCE, connected, damaged_rows
+from wuzapi_manager_server.storage.checksums import SINCE, connected
+from wuzapi_manager_server.storage.damaged_rows import damaged_rows
 from wuzapi_manager_server.storage.migrations import lacking, version_of
 
 MOST_PROBLEMS = 100
@@ -52,7 +53,7 @@ def _problems(connection: apsw.Connection, *, full: bool) -> tuple[str, ...]:
             problems.append(f"row {row} of {table} refers to a missing row of {parent}")
             if len(problems) >= MOST_PROBLEMS:
                 break
-        if version_of(connection) >= SINCE:
+        if not problems and version_of(connection) >= SINCE:
             problems += islice(damaged_rows(connection), MOST_PROBLEMS)
     return tuple(problems[:MOST_PROBLEMS])
 

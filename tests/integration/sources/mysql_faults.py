@@ -1,8 +1,6 @@
 """What the tests of MySQL's faults share."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,6 +11,7 @@ from tests.contract.mysql_source import MysqlPlace
 from tests.fakes.tcp_proxy import TcpProxy, tcp_proxy
 from tests.integration.sources.helpers import soon
 from tests.integration.sources.mysql import GUARD, Run, configuration
+from tests.integration.sources.sql_faults import SLOW
 from wuzapi_manager_server.domain.connection import Mysql
 from wuzapi_manager_server.errors import (
     QueryFailed,
@@ -21,9 +20,6 @@ from wuzapi_manager_server.sources.base import Query
 from wuzapi_manager_server.sources.mysql import MysqlEngine, MysqlSource
 from wuzapi_manager_server.sources.sql_pool import Limits
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
-
-SLOW = 30.0
-"""Seconds that a busy machine may take for what a test does not measure."""
 
 
 @asynccontextmanager
@@ -51,14 +47,6 @@ async def proxied(table: Mysql) -> AsyncIterator[tuple[TcpProxy, MysqlSource]]:
         opened(replace(table, host="127.0.0.1", port=proxy.port)) as source,
     ):
         yield proxy, source
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Waits for what another process does."""
-    end = time.monotonic() + SLOW
-    while not condition():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.02)
 
 
 def others(run: Run, what: str = "TRUE") -> list[int]:

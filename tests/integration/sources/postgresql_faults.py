@@ -1,8 +1,7 @@
 """What the tests of PostgreSQL's faults share."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,6 +12,7 @@ import pytest
 from tests.fakes.tcp_proxy import TcpProxy, tcp_proxy
 from tests.integration.sources.helpers import soon
 from tests.integration.sources.postgresql import GUARD, configuration
+from tests.integration.sources.sql_faults import SLOW
 from wuzapi_manager_server.domain.connection import Postgresql
 from wuzapi_manager_server.domain.table import Fault
 from wuzapi_manager_server.errors import (
@@ -22,9 +22,6 @@ from wuzapi_manager_server.sources.base import Query
 from wuzapi_manager_server.sources.postgresql import PostgresqlEngine, PostgresqlSource
 from wuzapi_manager_server.sources.sql_pool import Limits
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
-
-SLOW = 30.0
-"""Seconds that a busy machine may take for what a test does not measure."""
 
 
 @asynccontextmanager
@@ -56,14 +53,6 @@ async def proxied(table: Postgresql) -> AsyncIterator[tuple[TcpProxy, Postgresql
         opened(replace(table, host="127.0.0.1", port=proxy.port)) as source,
     ):
         yield proxy, source
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Waits for what another process does."""
-    end = time.monotonic() + SLOW
-    while not condition():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.02)
 
 
 def backends(database: psycopg.Connection, what: str = "true") -> int:

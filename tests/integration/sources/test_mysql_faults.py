@@ -12,15 +12,14 @@ from tests.integration.sources.helpers import soon
 from tests.integration.sources.mysql import Run, database, place, run
 from tests.integration.sources.mysql_faults import (
     GREETING,
-    SLOW,
     failing_step,
     opened,
     others,
     packet,
     proxied,
     table,
-    until,
 )
+from tests.integration.sources.sql_faults import SLOW, until
 from wuzapi_manager_server.domain.connection import Mysql
 from wuzapi_manager_server.errors import (
     ConnectionFailed,
@@ -34,9 +33,6 @@ from wuzapi_manager_server.errors import (
 from wuzapi_manager_server.sources.base import Query
 
 __all__ = ["database", "place", "run", "table"]
-
-
-__all__ = ["database", "place", "run"]
 
 
 async def test_a_server_that_refuses(table: Mysql) -> None:

@@ -18,12 +18,12 @@ from tests.integration.sources.helpers import soon
 from tests.integration.sources.mysql import database, place, run
 from tests.integration.sources.mysql_faults import (
     GREETING,
-    SLOW,
     failing_step,
     opened,
     packet,
     table,
 )
+from tests.integration.sources.sql_faults import SLOW, TLS
 from wuzapi_manager_server.domain.connection import Mysql, TlsMode
 from wuzapi_manager_server.domain.table import Fault
 from wuzapi_manager_server.errors import (
@@ -97,15 +97,7 @@ def with_tls(table: Mysql, context: ssl.SSLContext) -> Iterator[int]:
 
 @pytest.mark.parametrize(
     ("mode", "host", "trusted", "works"),
-    [
-        (TlsMode.PREFER, "127.0.0.1", False, True),
-        (TlsMode.REQUIRE, "127.0.0.1", False, True),
-        (TlsMode.VERIFY_CA, "127.0.0.1", True, True),
-        (TlsMode.VERIFY_CA, "127.0.0.1", False, False),
-        (TlsMode.VERIFY_FULL, "localhost", True, True),
-        (TlsMode.VERIFY_FULL, "127.0.0.1", True, True),
-        (TlsMode.VERIFY_FULL, "localhost", False, False),
-    ],
+    TLS,
 )
 async def test_tls_as_the_connection_asks(
     monkeypatch: pytest.MonkeyPatch,

@@ -10,14 +10,13 @@ import pytest
 from tests.integration.sources.helpers import soon
 from tests.integration.sources.mysql import Run, database, place, run
 from tests.integration.sources.mysql_faults import (
-    SLOW,
     opened,
     others,
     proxied,
     settled,
     table,
-    until,
 )
+from tests.integration.sources.sql_faults import SLOW, until
 from wuzapi_manager_server.domain.connection import Mysql
 from wuzapi_manager_server.errors import (
     Conflict,

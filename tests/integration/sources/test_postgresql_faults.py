@@ -12,14 +12,13 @@ from tests.fakes.tcp_proxy import tcp_proxy, tcp_server
 from tests.integration.sources.helpers import soon
 from tests.integration.sources.postgresql import database, place, schema
 from tests.integration.sources.postgresql_faults import (
-    SLOW,
     backends,
     failing_step,
     opened,
     proxied,
     table,
-    until,
 )
+from tests.integration.sources.sql_faults import SLOW, until
 from wuzapi_manager_server.domain.connection import Postgresql
 from wuzapi_manager_server.domain.table import Fault
 from wuzapi_manager_server.errors import (
@@ -34,9 +33,6 @@ from wuzapi_manager_server.errors import (
 from wuzapi_manager_server.sources.base import Query
 
 __all__ = ["database", "place", "schema", "table"]
-
-
-__all__ = ["database", "place", "schema"]
 
 
 async def test_a_server_that_refuses(table: Postgresql) -> None:

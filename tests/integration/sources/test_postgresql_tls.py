@@ -18,6 +18,7 @@ from tests.integration.sources.postgresql_faults import (
     opened,
     table,
 )
+from tests.integration.sources.sql_faults import TLS
 from wuzapi_manager_server.domain.connection import Postgresql, TlsMode
 from wuzapi_manager_server.domain.table import Fault
 from wuzapi_manager_server.errors import (
@@ -36,15 +37,7 @@ def authority(tmp_path: Path) -> Authority:
 
 @pytest.mark.parametrize(
     ("mode", "host", "trusted", "works"),
-    [
-        (TlsMode.PREFER, "127.0.0.1", False, True),
-        (TlsMode.REQUIRE, "127.0.0.1", False, True),
-        (TlsMode.VERIFY_CA, "127.0.0.1", True, True),
-        (TlsMode.VERIFY_CA, "127.0.0.1", False, False),
-        (TlsMode.VERIFY_FULL, "localhost", True, True),
-        (TlsMode.VERIFY_FULL, "127.0.0.1", True, True),
-        (TlsMode.VERIFY_FULL, "localhost", False, False),
-    ],
+    TLS,
 )
 async def test_tls_as_the_connection_asks(
     monkeypatch: pytest.MonkeyPatch,

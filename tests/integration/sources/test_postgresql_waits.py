@@ -15,8 +15,8 @@ from tests.integration.sources.postgresql_faults import (
     proxied,
     settled,
     table,
-    until,
 )
+from tests.integration.sources.sql_faults import until
 from wuzapi_manager_server.domain.connection import Postgresql
 from wuzapi_manager_server.errors import (
     AlreadyExists,

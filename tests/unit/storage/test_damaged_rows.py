@@ -1,0 +1,67 @@
+"""The rows that are not as they were written."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+import pytest
+
+from wuzapi_manager_server.storage.checksums import install
+from wuzapi_manager_server.storage.damaged_rows import damaged_rows
+from wuzapi_manager_server.storage.migrations import migrate
+
+COUNT = 300  # more than come at once, twice
+FILLED = """
+WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
+INSERT INTO {} SELECT {} FROM n
+"""
+TABLES = {
+    "database_connections (id, name, type, created_at, updated_at)": "i, 'ação ' || i || char(10, 1), 'x', 't', 't'",
+    "connection_assignments (connection_id, user_hash, user_secret, position)": "i, unhex(printf('%04x', i)), 's', 0",
+    "branding_config (id, app_name, created_at, updated_at)": "i, '\"' || i, 't', 't'",
+    "system_metadata (key, value, created_at, updated_at)": "i || '', printf('%.*c', i * 100, 'x'), 't', 't'",
+    "idempotency_requests (scope, sealed, answered, created_at)": "unhex(printf('%04x', i)), 's', 1, i || ''",
+    "audit_events (created_at, actor, actor_id, action, request_id, peer, target, facts_before, facts_after, outcome,"
+    " previous)": "'t', 'a', 'a', 'a', 'r', 'p', 't', '{}', '{}', 'OK', unhex(printf('%04x', i))",
+    "user_changes (user_id, created_at)": "'u', 't'",
+}
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[apsw.Connection]:
+    """A database with 300 rows in each table."""
+    with closing(apsw.Connection(str(tmp_path / "a.db"))) as opened:
+        migrate(opened)
+        for table, values in TABLES.items():
+            opened.execute(FILLED.format(table, values))
+        yield opened
+
+
+def test_nothing_is_said_of_what_is_as_it_was_written(connection: apsw.Connection) -> None:
+    """Texts, bytes, numbers and nulls of every table, over several reads."""
+    assert list(damaged_rows(connection)) == []
+
+
+@pytest.mark.parametrize("table", [table.split()[0] for table in TABLES])
+def test_every_damaged_row_is_named(connection: apsw.Connection, table: str) -> None:
+    """In every table, whether it is the first of it, the last, or among others."""
+    connection.create_scalar_function("row_checksum", lambda *_: 1, deterministic=True)
+    key = {"system_metadata": "key + 0", "idempotency_requests": "created_at + 0"}.get(table, "id")
+    key = "connection_id" if table == "connection_assignments" else key
+    column = {"audit_events": "outcome", "connection_assignments": "user_secret"}.get(table, "created_at")
+    column = "sealed" if table == "idempotency_requests" else column
+    connection.execute(f"UPDATE {table} SET {column} = 'other' WHERE {key} IN (1, 77, 200, 300)")
+    install(connection)
+    said = list(damaged_rows(connection))
+    name = key.removesuffix(" + 0")
+    assert sorted(said) == sorted(
+        f"the row with {name} {number} of {table} is not as it was written" for number in (1, 77, 200, 300)
+    )
+
+
+def test_a_row_of_bytes_where_a_text_was_is_damage(connection: apsw.Connection) -> None:
+    """It is no JSON, and no fault of the program either."""
+    connection.execute("UPDATE system_metadata SET value = x'ff' WHERE key = '7'")
+    with pytest.raises(apsw.CorruptError):
+        list(damaged_rows(connection))
