@@ -61,7 +61,11 @@ def made_old(database: Path) -> Rows:
 def rows_of(connection: apsw.Connection) -> Rows:
     """The rows of each table, without nulls at their ends: of columns that a step has added."""
     tables = [str(name) for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-    return {table: [_ended(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY 1")] for table in tables}
+    found = {}
+    for table in tables:
+        columns = ", ".join(str(row[1]) for row in connection.execute(f"PRAGMA table_info({table})"))  # no checksum
+        found[table] = [_ended(row) for row in connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1")]
+    return found
 
 
 def _ended(row: tuple[object, ...]) -> tuple[object, ...]:
@@ -108,8 +112,7 @@ class Aim:
 
     def learn(self, version: int) -> None:
         """Aims later after a kill before the migration was done, earlier after one behind it."""
-        if version in {1, NEWEST}:
-            self._span *= 1.6 if version == 1 else 0.65
+        self._span *= 0.5 if version == NEWEST else 1.6
 
     def left(self) -> bool:
         """Whether a log or a journal with something in it lies there."""
