@@ -139,47 +139,27 @@ async def test_a_write_that_is_cut_before_it_is_saved(database: psycopg.Connecti
         assert len(await source.insert([{"id": 10, "n": 1}], None, soon())) == 1
 
 
+@pytest.mark.parametrize(("count", "saved_by"), [(1, b"INSERT"), (2, b"COMMIT")])
 @pytest.mark.parametrize("arrives", [False, True])
 async def test_a_write_that_is_cut_while_it_is_saved(
-    database: psycopg.Connection, table: Postgresql, *, arrives: bool
+    database: psycopg.Connection, table: Postgresql, count: int, saved_by: bytes, *, arrives: bool
 ) -> None:
-    """Where COMMIT gets no answer, nobody can say whether it was carried out, and the error says that."""
+    """Where what saves it gets no answer, nobody can say whether it was carried out, and the error says that."""
     async with proxied(table) as (proxy, source):
         await source.describe(soon())
-        committing = False
+        saving = False
 
         def watch(side: str, data: bytes) -> bool:
-            nonlocal committing
-            committing = committing or (side == "client" and b"COMMIT" in data)
-            return committing and (side == "server" or not arrives)
+            nonlocal saving
+            saving = saving or (side == "client" and saved_by in data)
+            return saving and (side == "server" or not arrives)
 
         proxy.watch = watch
         with pytest.raises(OutcomeUnknown):
-            await source.insert([{"id": 10, "n": 1}, {"id": 11, "n": 1}], None, soon())
-        proxy.watch = lambda *_: False
-        assert await source.count(None, None, soon()) == (11 if arrives else 9)
-
-
-@pytest.mark.parametrize("arrives", [False, True])
-async def test_one_row_that_is_cut_while_it_is_saved(
-    database: psycopg.Connection, table: Postgresql, *, arrives: bool
-) -> None:
-    """It saves itself, so that where its INSERT gets no answer, nobody can say whether it was carried out."""
-    async with proxied(table) as (proxy, source):
-        await source.describe(soon())
-        inserting = False
-
-        def watch(side: str, data: bytes) -> bool:
-            nonlocal inserting
-            inserting = inserting or (side == "client" and b"INSERT" in data)
-            return inserting and (side == "server" or not arrives)
-
-        proxy.watch = watch
-        with pytest.raises(OutcomeUnknown):
-            await source.insert([{"id": 10, "n": 1}], None, soon())
+            await source.insert([{"id": 10 + at, "n": 1} for at in range(count)], None, soon())
         proxy.watch = lambda *_: False
         await until(lambda: not backends(database, "state = 'active'"))
-        assert await source.count(None, None, soon()) == (10 if arrives else 9)
+        assert await source.count(None, None, soon()) == (9 + count if arrives else 9)
 
 
 async def test_one_row_that_gets_no_answer(table: Postgresql) -> None:
