@@ -63,7 +63,7 @@ def world_in(folder: Path, *, program: Sequence[str] = PROGRAM, **settings: str)
 
     `program` is what Python runs.
     """
-    (folder / "sources").mkdir()
+    (folder / "sources").mkdir(exist_ok=True)
     with FakeWuzapi() as wuzapi, _served(folder, wuzapi.url, program, settings) as address:
         world = World(address, folder, wuzapi)
         try:

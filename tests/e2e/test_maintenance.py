@@ -198,6 +198,22 @@ def test_another_value_than_was_stored_is_told(fresh: World) -> None:
     assert sum("of audit_events is not as it was written" in problem for problem in checked.problems) == 1
 
 
+def test_a_text_that_is_none_is_told(tmp_path: Path) -> None:
+    """Bytes on the disk that are no UTF-8 any more: DATA_LOSS to who asks, and a full check names the row."""
+    with world_in(tmp_path) as before:
+        made = create(before, connection_of("sqlite", "a needle in the file")).id
+        database = before.database
+    content = database.read_bytes()
+    assert b"a needle in the file" in content
+    database.write_bytes(content.replace(b"a needle in the file", b"a n\xffedle in the file"))
+    with world_in(tmp_path) as after:
+        for request in (connections.GetConnectionRequest(id=made), connections.ListConnectionsRequest()):
+            with refused(StatusCode.DATA_LOSS, "DATABASE_ERROR"):
+                call(after.admin, request)
+        checked = after.admin.maintenance.CheckIntegrity(pb.CheckIntegrityRequest(depth=pb.CHECK_DEPTH_FULL))
+        assert f"the row with id {made} of database_connections is not as it was written" in checked.problems
+
+
 def test_an_unknown_depth_is_refused(world: World) -> None:
     """A number that is no depth is a bad field."""
     with refused(StatusCode.INVALID_ARGUMENT) as refusal:

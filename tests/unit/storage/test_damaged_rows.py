@@ -60,8 +60,25 @@ def test_every_damaged_row_is_named(connection: apsw.Connection, table: str) -> 
     )
 
 
-def test_a_row_of_bytes_where_a_text_was_is_damage(connection: apsw.Connection) -> None:
-    """It is no JSON, and no fault of the program either."""
-    connection.execute("UPDATE system_metadata SET value = x'ff' WHERE key = '7'")
+@pytest.mark.parametrize("table", [table.split()[0] for table in TABLES])
+def test_a_row_with_a_value_that_is_none_is_named(connection: apsw.Connection, table: str) -> None:
+    """Bytes where a text was: the row is named as the others are, and so is what is damaged behind it."""
+    connection.create_scalar_function("row_checksum", lambda *_: 1, deterministic=True)
+    key = {"system_metadata": "key + 0", "idempotency_requests": "created_at + 0"}.get(table, "id")
+    key = "connection_id" if table == "connection_assignments" else key
+    column = {"audit_events": "outcome", "connection_assignments": "user_secret"}.get(table, "updated_at")
+    column = {"idempotency_requests": "sealed", "user_changes": "user_id"}.get(table, column)
+    connection.execute(f"UPDATE {table} SET {column} = x'ff' WHERE {key} IN (1, 129, 130)")
+    connection.execute(f"UPDATE {table} SET {column} = 'other' WHERE {key} IN (2, 300)")
+    install(connection)
+    name = key.removesuffix(" + 0")
+    assert sorted(damaged_rows(connection)) == sorted(
+        f"the row with {name} {number} of {table} is not as it was written" for number in (1, 2, 129, 130, 300)
+    )
+
+
+def test_a_row_that_nothing_names_is_damage_too(connection: apsw.Connection) -> None:
+    """Bytes where its key was."""
+    connection.execute("UPDATE system_metadata SET key = x'ff' WHERE key = '7'")
     with pytest.raises(apsw.CorruptError):
         list(damaged_rows(connection))
