@@ -1,6 +1,7 @@
 """Makes backups of a database that is being written to, and proves that they restore."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from wuzapi_manager_server.errors import Code, DatabaseError, FileSystemError, T
 from wuzapi_manager_server.secret_box import SecretBox, Undecryptable
 from wuzapi_manager_server.storage import faults
 from wuzapi_manager_server.storage.backups_folder import BackupFolder, no_room, translated
-from wuzapi_manager_server.storage.backups_sealed import Damaged, Digest, Watch, copy, key_of, seal, unseal
+from wuzapi_manager_server.storage.backups_sealed import Damaged, Digest, ReadOnce, Watch, copy, key_of, seal, unseal
 from wuzapi_manager_server.storage.checksums import connected
 from wuzapi_manager_server.storage.files import companions_of
 from wuzapi_manager_server.storage.frozen import Frozen, Readable, frozen
@@ -119,7 +120,8 @@ class BackupMaker:
             if backup.key_id != key_of(file):
                 raise damaged(backup.name, "its header is not as it was written")
             try:
-                with file.open("rb") as source:
+                with file.open("rb") as opened:
+                    source = ReadOnce(opened)
                     digest = unseal(source, plain, self._box, watch) if backup.encrypted else copy(source, plain, watch)
             except Damaged as error:
                 raise damaged(backup.name, f"{error} is not as it was written") from error
@@ -128,11 +130,16 @@ class BackupMaker:
         if backup.described and digest != Digest(backup.size, backup.sha256):
             raise damaged(backup.name, "its checksum is another")
         _refuse_unfit(plain, backup.name)
-        problems = problems_of(plain, full=True, watch=watch)
-        if problems:
-            raise damaged(backup.name, problems[0])
-        with closing(_opened(plain)) as connection:
-            schema, rows = _described(connection)
+        with closing(_opened(plain)) as connection, ThreadPoolExecutor(1, thread_name_prefix="backup") as beside:
+            described = beside.submit(_described, connection)
+            try:
+                problems = problems_of(plain, full=True, watch=watch)
+            except BaseException:
+                connection.interrupt()
+                raise
+            if problems:
+                raise damaged(backup.name, problems[0])
+            schema, rows = described.result()
         if backup.described and (schema != backup.schema_version or rows != dict(backup.rows)):
             raise damaged(backup.name, "it holds other rows than when it was made")
         return replace(backup, size=digest.size, sha256=digest.sha256, schema_version=schema, rows=rows)

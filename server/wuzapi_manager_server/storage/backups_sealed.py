@@ -40,6 +40,23 @@ class Damaged(Exception):
     """The file is not what was written: the text says where it differs."""
 
 
+class ReadOnce:
+    """The bytes of a file, which the system need not keep in memory once they were read.
+
+    A backup and its scratch file beside it would take the place of what calls read; and memory that has just become
+    free is written to at four times the speed.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, size: int, /) -> bytes:
+        """See Readable."""
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._file.fileno(), 0, self._file.tell(), os.POSIX_FADV_DONTNEED)
+        return self._file.read(size)
+
+
 class Digest(NamedTuple):
     """The size and SHA-256 of a file."""
 
@@ -72,13 +89,16 @@ def unseal(sealed: Readable, plain: Path, box: SecretBox, watch: Watch) -> Diges
         header = sealed.read(_HEADER.size)
         cipher, chunk = _opened(header, box)
         tally.add(header)
+        room = memoryview(bytearray(chunk))
         for number, (piece, last) in enumerate(_pieces(sealed, chunk + _TAG)):
             watch()
             tally.add(piece)
+            part = room[: max(0, len(piece) - _TAG)]
             try:
-                target.write(cipher.decrypt(_nonce(number, last=last), piece, header))
+                cipher.decrypt_into(_nonce(number, last=last), piece, header, part)
             except InvalidTag:
                 raise Damaged(f"the part from byte {tally.size - len(piece)} to byte {tally.size}") from None
+            target.write(part)
         return tally.digest()
 
 
@@ -168,4 +188,4 @@ class _Tally:
 
 
 def _new(file: Path) -> BinaryIO:
-    return os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
+    return os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb", _CHUNK)

@@ -42,7 +42,13 @@ def row_checksum(*values: "apsw.SQLiteValue") -> int:
 
 def checksum_of(values: Sequence[object]) -> int:
     """The same of values in a list, and of the JSON values that stand for bytes."""
-    data = orjson.dumps(values, default=_bytes)
+    return checksum_of_text(orjson.dumps(values, default=_bytes))
+
+
+def checksum_of_text(data: bytes) -> int:
+    """The same of values that were spelled as JSON already."""
+    if len(data) <= _PIECE:
+        return crc32(data)
     found = crc32(data[:_PIECE])
     for at in range(_PIECE, len(data), _PIECE):
         found = crc32(data[at : at + _PIECE], found)

@@ -1,7 +1,7 @@
-"""Finds the rows that are not as they were written, in a database whose structure is sound.
+"""Finds the rows that are not as they were written.
 
-Many rows come as one JSON text. A thread that asks SQLite for each row waits for its turn in Python each time, which in
-a process that is busy makes minutes of a second.
+Many rows come as one text, in which SQLite has spelled each as JSON. A thread that asks SQLite for each row waits for
+its turn in Python each time, which in a process that is busy makes minutes of a second.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ import apsw
 import orjson
 from peewee import BlobField, Field, Model
 
-from wuzapi_manager_server.storage.checksums import checksum_of
+from wuzapi_manager_server.storage.checksums import checksum_of, checksum_of_text
 from wuzapi_manager_server.storage.models import (
     Assignment,
     AuditEntry,
@@ -66,44 +66,64 @@ class _Reader:
 
     def damaged(self, connection: apsw.Connection) -> Iterator[object]:
         """What names each damaged row. Where rows cannot be read together they are read one by one."""
-        last: dict[str, Any] | None = None
+        last: Mapping[str, Any] | None = None
         singly = 0
         while True:
-            fields = self._fields
             try:
-                found = self._rows(connection, last, fields, 1 if singly else _AT_ONCE)
+                sums, lines = self._rows(connection, last, self._fields, 1 if singly else _AT_ONCE)
+                found = [self._row(line) for line in _differing(sums, lines)]
+                last = self._row(lines[-1]) if lines else None
             except _Unreadable:
                 if not singly:
                     singly = _AT_ONCE
                     continue
-                fields = self._telling
-                found = self._rows(connection, last, fields, 1)
-            if not found:
-                return
+                _, lines = self._rows(connection, last, self._telling, 1)
+                last = dict(zip(_names(self._telling), _loaded(lines[0]), strict=True))
+                found = [last]
             singly = max(0, singly - 1)
-            names = [field.column_name for field in fields]
-            for checksum, *values in found:
-                last = dict(zip(names, values, strict=True))
-                if fields is self._telling or checksum != checksum_of(values):
-                    yield last[self._name]
+            yield from (row[self._name] for row in found)
+            if last is None:
+                return
+
+    def _row(self, line: bytes) -> dict[str, Any]:
+        return dict(zip(_names(self._fields), _loaded(line), strict=True))
 
     def _rows(
         self, connection: apsw.Connection, after: Mapping[str, Any] | None, fields: Sequence[Field], most: int
-    ) -> list[list[Any]]:
-        """The checksums and those fields of the rows behind `after`."""
+    ) -> tuple[list[int], list[bytes]]:
+        """The checksums of the rows behind `after`, and those fields of each as a JSON array."""
         values = ", ".join(map(_as_json, fields))
-        key = ", ".join(field.column_name for field in self._keys)
+        key = ", ".join(_names(self._keys))
         behind = f"WHERE ({key}) > ({', '.join(map(_mark, self._keys))})" if after else ""
         text = (
-            f"SELECT json_group_array(json_array(checksum, {values}))"  # noqa: S608 - names of the models
+            f"SELECT json_group_array(checksum), CAST(group_concat(json_array({values}), char(10)) AS BLOB)"  # noqa: S608 - names of the models
             f" FROM (SELECT * FROM {self.table} {behind} ORDER BY {key} LIMIT {most})"
         )
-        bound = {field.column_name: _bound(after[field.column_name]) for field in self._keys} if after else {}
+        bound = {name: _bound(after[name]) for name in _names(self._keys)} if after else {}
         try:
-            rows: list[list[Any]] = orjson.loads(str(connection.execute(text, bound).get))
-        except (apsw.SQLError, UnicodeDecodeError, orjson.JSONDecodeError) as error:
+            sums, lines = next(connection.execute(text, bound))
+        except apsw.SQLError as error:  # bytes in place of a text
             raise _Unreadable("rows cannot be read") from error
-        return rows
+        return orjson.loads(str(sums)), lines.split(b"\n") if isinstance(lines, bytes) else []
+
+
+def _differing(sums: Sequence[int], lines: Sequence[bytes]) -> list[bytes]:
+    """The rows that have another checksum. SQLite spells nearly all as the checksum is taken of them."""
+    if list(map(checksum_of_text, lines)) == sums:
+        return []
+    return [line for known, line in zip(sums, lines, strict=True) if checksum_of(_loaded(line)) != known]
+
+
+def _loaded(line: bytes) -> list[Any]:
+    try:
+        values: list[Any] = orjson.loads(line)
+    except orjson.JSONDecodeError as error:  # a text that is none
+        raise _Unreadable("rows cannot be read") from error
+    return values
+
+
+def _names(fields: Sequence[Field]) -> list[str]:
+    return [field.column_name for field in fields]
 
 
 def _as_json(field: Field) -> str:

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from wuzapi_manager_server.storage.damaged_rows import damaged_rows
 from wuzapi_manager_server.storage.migrations import lacking, version_of
 
 MOST_PROBLEMS = 100
+_UNREADABLE = "the file is damaged so that it cannot be read to its end"
 _STEPS = 20_000  # of SQLite's virtual machine between two looks at the clock: some milliseconds
 
 
@@ -26,36 +29,62 @@ def problems_of(
     called every few milliseconds and may raise to end the work. DatabaseError where the file cannot be read at all.
     """
     try:
-        connection = connected(path)
-        try:
-            connection.execute("PRAGMA query_only = 1")
-            connection.set_busy_timeout(5_000)
-            if until is not None or watch is not None:
-                connection.set_progress_handler(_looking(until, watch), _STEPS)
-            return _problems(connection, full=full)
-        finally:
-            connection.close()
+        with closing(_opened(path, until, watch)) as connection:
+            if not full:
+                return _structure(connection, full=False)
+            with closing(_opened(path, until, None)) as other:
+                return _both(connection, other)
     except apsw.InterruptError:
         raise TimeoutError from None
     except (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError):
-        return ("the file is damaged so that it cannot be read to its end",)
+        return (_UNREADABLE,)
     except apsw.Error as error:
         raise faults.translated(error) from error
 
 
-def _problems(connection: apsw.Connection, *, full: bool) -> tuple[str, ...]:
+def _opened(path: Path, until: float | None, watch: Callable[[], None] | None) -> apsw.Connection:
+    connection = connected(path)
+    connection.execute("PRAGMA query_only = 1")
+    connection.set_busy_timeout(5_000)
+    if until is not None or watch is not None:
+        connection.set_progress_handler(_looking(until, watch), _STEPS)
+    return connection
+
+
+def _both(connection: apsw.Connection, other: apsw.Connection) -> tuple[str, ...]:
+    """The structure and the rows at once, each of which keeps one processor busy."""
+    with ThreadPoolExecutor(1, thread_name_prefix="structure") as thread:
+        structure = thread.submit(_structure, other, full=True)
+        try:
+            rows = _rows(connection)
+        except BaseException:
+            other.interrupt()
+            raise
+        return structure.result() or rows
+
+
+def _structure(connection: apsw.Connection, *, full: bool) -> tuple[str, ...]:
     check = "integrity_check" if full else "quick_check"
     found = [str(row[0]) for row in connection.execute(f"PRAGMA {check}({MOST_PROBLEMS})")]
     problems = [] if found == ["ok"] else found
     problems += [f"{name} is not what the version of the schema says" for name in lacking(connection)]
     if full:
-        for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check"):
-            problems.append(f"row {row} of {table} refers to a missing row of {parent}")
-            if len(problems) >= MOST_PROBLEMS:
-                break
-        if not problems and version_of(connection) >= SINCE:
-            problems += islice(damaged_rows(connection), MOST_PROBLEMS)
+        references = connection.execute("PRAGMA foreign_key_check")
+        problems += [
+            f"row {row} of {table} refers to a missing row of {parent}"
+            for table, row, parent, _ in islice(references, MOST_PROBLEMS)
+        ]
     return tuple(problems[:MOST_PROBLEMS])
+
+
+def _rows(connection: apsw.Connection) -> tuple[str, ...]:
+    """Of rows alone: where the structure is not sound either, that says more."""
+    try:
+        if version_of(connection) < SINCE:
+            return ()
+        return tuple(islice(damaged_rows(connection), MOST_PROBLEMS))
+    except (apsw.CorruptError, apsw.NotADBError, apsw.SQLError):  # SQLError: a table is not there
+        return (_UNREADABLE,)
 
 
 def _looking(until: float | None, watch: Callable[[], None] | None) -> Callable[[], bool]:
