@@ -30,7 +30,7 @@ _BACKUP_SECONDS = 300
 _LEAST_SPEED, _LEAST_READS, _LEAST_WRITES, _MOST_WITH_VERIFICATION = 0.25, 0.80, 0.50, 3.0
 _MOST_AUDIT, _MOST_METRICS = 0.10, 5.0
 _CALLS = 1_000
-_TURN_SECONDS = 2.0
+_TURN_SECONDS, _TURNS = 0.5, 40
 _WITHOUT_AUDIT = "from wuzapi_manager_server.storage import audit; audit.AuditStore.record = lambda *_: None; "
 _Call = Callable[[], Awaitable[object]]
 
@@ -135,9 +135,9 @@ async def _audit(folder: Path, wuzapi_url: str) -> Figure:
             change = connections.SetConnectionStatusRequest(id=number, status=connections.CONNECTION_STATUS_ACTIVE)
             calls.append(partial(stub.SetConnectionStatus, change, metadata=ADMIN))
         ratios = []
-        for round_ in range(2 * ROUNDS + 2):
+        for turn in range(_TURNS):
             kept, without = [await _rate(call, lambda: asyncio.sleep(_TURN_SECONDS)) for call in calls]
-            if round_:  # the first warms up
+            if turn:  # the first warms up
                 ratios.append(1 - kept / without)
     cost = statistics.median(ratios)
     return Figure(

@@ -16,6 +16,7 @@ from wuzapi_manager_server.storage.migrations import (
     m0004_last_test,
     m0005_audit_indexes,
     m0006_checksums,
+    m0007_audit_target,
 )
 
 Step = Callable[[apsw.Connection], None]
@@ -27,6 +28,7 @@ STEPS: tuple[Step, ...] = (
     m0004_last_test.up,
     m0005_audit_indexes.up,
     m0006_checksums.up,
+    m0007_audit_target.up,
 )
 _SCHEMA = "SELECT name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\'"
 APPLICATION_ID = 0x575A4D47  # "WZMG": marks a file as this service's
