@@ -4,6 +4,7 @@ HTTP statuses and NocoDB's own error codes decide; none of its texts, which hold
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from typing import cast
 from urllib.parse import quote
@@ -55,6 +56,10 @@ class Refusal(Exception):
         self.what = what
 
 
+class _NoJson(Exception):
+    """A good status, and nothing that NocoDB answers."""
+
+
 class Api:
     """The API of one NocoDB with one token. `timeout` of the upstream bounds each call, with the caller's deadline."""
 
@@ -67,7 +72,10 @@ class Api:
     ) -> Mapping[str, Json]:
         """GET. Raises Gone, Refusal, TooLarge and ServiceErrors."""
         answer = await self._send("GET", path, deadline, params, None)
-        found = self._judged(answer)
+        try:
+            found = self._judged(answer)
+        except _NoJson:
+            raise _no_answer_of_nocodb() from None
         if not isinstance(found, dict):
             raise _no_answer_of_nocodb()
         return found
@@ -75,9 +83,12 @@ class Api:
     async def write(self, method: str, path: Sequence[str], body: Json, deadline: Deadline) -> Json:
         """POST, PATCH or DELETE. Raises Gone, Refusal and ServiceErrors; OutcomeUnknown when the answer was lost."""
         answer = await self._send(method, path, deadline, (), orjson.dumps(body))
-        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or (answer.status in _GOOD and not _is_json(answer.body)):
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise outcome_unknown()
-        return self._judged(answer)
+        try:
+            return self._judged(answer)
+        except _NoJson:
+            raise outcome_unknown() from None
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -130,22 +141,16 @@ class Api:
             raise Gone("")
 
     def _judged(self, answer: HttpAnswer) -> Json:
-        """What a good answer holds."""
-        found = cast("Json", orjson.loads(answer.body)) if _is_json(answer.body) else None
+        """What a good answer holds. Raises _NoJson where it is good, but for what it holds."""
+        found: Json = None
+        with suppress(orjson.JSONDecodeError):
+            found = cast("Json", orjson.loads(answer.body))
         if answer.status in _GOOD:
             if found is None:
-                raise _no_answer_of_nocodb()
+                raise _NoJson
             return found
         code = found.get("error") if isinstance(found, dict) else None
         raise _failure(answer, code.removeprefix("ERR_") if isinstance(code, str) else "")
-
-
-def _is_json(body: bytes) -> bool:
-    try:
-        orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return False
-    return True
 
 
 def _failure(answer: HttpAnswer, what: str) -> Exception:

@@ -1,6 +1,7 @@
 """Reading rows of a NocoDB table: exactly those that match, in the order asked for, however NocoDB compares."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import cmp_to_key, partial
 
@@ -47,13 +48,13 @@ class Reader:
             return await self._sorted(query, order, limit, deadline)
         rows: list[Row] = []
         passed = 0
-        async for found in self.scan(query, lambda: deadline, first=limit + query.offset, down=order.by_key):
-            for row in found:
-                passed += 1
-                if passed > query.offset:
-                    rows.append(row)
-            if len(rows) >= limit:
-                break
+        lists = self.scan(query, lambda: deadline, first=limit + query.offset, down=order.by_key)
+        async with aclosing(lists):
+            async for found in lists:
+                rows += found[max(0, query.offset - passed) :]
+                passed += len(found)
+                if len(rows) >= limit:
+                    break
         return rows[:limit]
 
     async def scan(
@@ -114,10 +115,11 @@ class Reader:
             where = joined("and", [of_key(self.table, key), owned(self.table, owner)])
         except NoRow:
             return None
-        async for rows in self._matching(where, deadline):
-            for row in rows:
-                if row.key == key and scope.admits(row, self.table.table):
-                    return row
+        async with aclosing(self._matching(where, deadline)) as lists:
+            async for rows in lists:
+                for row in rows:
+                    if row.key == key and scope.admits(row, self.table.table):
+                        return row
         return None
 
     async def many(self, keys: Sequence[Key], owner: Owner | None, deadline: Deadline) -> dict[Key, Row]:
@@ -154,13 +156,14 @@ class Reader:
         seen = 0
         after = order.place(query.after) if query.after else None
         room = limit + query.offset
-        async for rows in self.scan(replace(query, after=()), lambda: deadline):
-            seen += len(rows)
-            if seen > MAX_SORTED:
-                raise _too_many()
-            kept += [row for row in map(order.cursor, rows) if after is None or order.compare(after, row) < 0]
-            kept.sort(key=cmp_to_key(order.compare))
-            del kept[room:]
+        async with aclosing(self.scan(replace(query, after=()), lambda: deadline)) as lists:
+            async for rows in lists:
+                seen += len(rows)
+                if seen > MAX_SORTED:
+                    raise _too_many()
+                kept += [row for row in map(order.cursor, rows) if after is None or order.compare(after, row) < 0]
+                kept.sort(key=cmp_to_key(order.compare))
+                del kept[room:]
         return kept[query.offset :]
 
     async def _matching(self, where: str, deadline: Deadline) -> AsyncGenerator[list[Row]]:

@@ -35,7 +35,7 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 _parsed = lru_cache(maxsize=256)(httpx.URL)
-"""Parsed URLs without a query: there are few, and to parse one takes as long as to send it."""
+"""Parsed URLs: many are asked for again and again, and to parse one takes as long as to send it."""
 
 
 class Pieces(Protocol):
@@ -122,8 +122,8 @@ class HttpUpstream:
             )  # without, it would go in chunks, which not all servers take
         try:
             where = self._base + path
-            url = httpx.URL(f"{where}?{urlencode(params, quote_via=quote)}") if params else _parsed(where)
-            request = httpx.Request(method, url, headers=sent_headers, content=body)
+            url = f"{where}?{urlencode(params, quote_via=quote)}" if params else where
+            request = httpx.Request(method, _parsed(url), headers=sent_headers, content=body)
         except httpx.InvalidURL:
             raise ValueError("a URL that is too long") from None
         until = Deadline.after(left)

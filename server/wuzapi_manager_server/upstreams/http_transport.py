@@ -122,9 +122,9 @@ class Connections:
             await self._drop(connection)
             return
         connection.used = True
-        self._idle.append(connection)
-        if self._idle[0].http.has_expired():
+        if self._idle and self._idle[0].http.has_expired():
             await self._drop(self._idle.pop(0))
+        self._idle.append(connection)
 
     async def _take(self, origin: httpcore.Origin) -> "_Connection":
         if self._closed:
