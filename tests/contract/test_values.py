@@ -139,6 +139,27 @@ def test_every_type_is_read_written_back_and_read_alike(
 
 
 @pytest.mark.parametrize("kind", VALUES)
+def test_every_type_is_changed_in_a_batch_alike(
+    world: World, source: SourceUnderTest, ana: Caller, kind: ColumnType
+) -> None:
+    """Many records at once have each its own new value, and are answered in the order in which they were sent."""
+    cells = kept(source, kind)
+    table = source.make(shape_of(kind), [[at, ana.token, cell] for at, (cell, _) in enumerate(cells)])
+    desk = Desk(ana, connect(world, source, table, ana))
+    records = list(desk.page().records)
+    read, held = [plain(record)["v"] for record in records], source.rows(table)
+    turned = [*read[1:], read[0]]
+    for values in (turned, read):
+        changes = [(record.id, {"v": value}, "") for record, value in zip(records, values, strict=True)]
+        written = desk.update_many(reversed(changes)).records
+        assert [record.id for record in written] == [record.id for record in reversed(records)]
+        assert [plain(record)["v"] for record in reversed(written)] == values
+        assert [plain(record)["v"] for record in desk.page().records] == values
+    if kind is not ColumnType.JSON:  # its spelling and the order of its members are free
+        assert source.rows(table) == held
+
+
+@pytest.mark.parametrize("kind", VALUES)
 def test_every_type_is_created_and_read_alike(
     world: World, source: SourceUnderTest, ana: Caller, kind: ColumnType
 ) -> None:

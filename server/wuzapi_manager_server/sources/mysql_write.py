@@ -1,5 +1,7 @@
 """Writes of MySQL and MariaDB, which say of new rows at most the first number that the server gave."""
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
 from wuzapi_manager_server.domain.table import Key, Row, Scalar
@@ -10,10 +12,7 @@ from wuzapi_manager_server.sources.mysql_errors import meaning
 from wuzapi_manager_server.sources.mysql_types import Declared
 from wuzapi_manager_server.sources.sql_pool import raw_of
 from wuzapi_manager_server.sources.sql_table import SqlColumn
-from wuzapi_manager_server.sources.sql_write import Values, Written, not_done
-
-LARGEST = 1 << 20
-"""Bytes of values in one INSERT, unless a single row has more: servers bound the length of a statement."""
+from wuzapi_manager_server.sources.sql_write import LARGEST, Values, Written, bytes_of, not_done
 
 CUT = frozenset({1264, 1265, 1292, 1366, 1406})
 """Warnings and notes of values that were not kept whole: they come in strict mode too, for spaces and digits."""
@@ -27,12 +26,11 @@ class MysqlWritten(Written):
         batch: list[Values] = []
         size = 0
         for raw in map(self._without_nothing, raws):
-            bytes_of_row = sum(len(value) for value in raw.values() if isinstance(value, str | bytes))
-            if batch and (size + bytes_of_row > LARGEST or raw.keys() != batch[0].keys()):
+            if batch and (size + bytes_of(raw) > LARGEST or raw.keys() != batch[0].keys()):
                 self._insert(batch)
                 batch, size = [], 0
             batch.append(raw)
-            size += bytes_of_row
+            size += bytes_of(raw)
         self._insert(batch)
 
     def _without_nothing(self, raw: Values) -> Values:
@@ -67,14 +65,14 @@ class MysqlWritten(Written):
             number = first + at * connection.step
             self.keys.append(self.key_of([raw.get(str(part.element.key), number) for part in self.table.key]))
 
-    def update(self, row: Row, raw: Values) -> None:
-        """Changes a row that `targets` gave."""
-        self.keys.append(self._key_after(row, raw))
-        if not raw:
+    def update(self, rows: Sequence[Row], raws: Sequence[Values]) -> None:
+        """Changes rows that `targets` gave, all of the same columns, by one statement."""
+        self.keys += map(self._key_after, rows, raws)
+        if not raws[0]:
             return
-        statement = sa.update(self.table.element).where(self.finder.condition(row.key)).values(raw)
+        statement = sa.update(self.table.element).where(self.changing(rows)).values(self.values_of(rows, raws))
         with self.connection.execute(statement) as result:
-            if result.rowcount != 1:
+            if result.rowcount != len(rows):
                 raise not_done()
         self._whole()
 

@@ -21,6 +21,7 @@ from wuzapi_manager_server.domain.connection import SqlServer
 from wuzapi_manager_server.domain.deadline import Deadline, timed_out
 from wuzapi_manager_server.errors import ConnectionFailed, ServiceError, Text
 from wuzapi_manager_server.observe import logger
+from wuzapi_manager_server.sources.sql_statements import Statements
 from wuzapi_manager_server.sources.sql_table import Altered
 from wuzapi_manager_server.sources.sql_work import LONGEST_WAIT, Job, Turn, Workers, busy, outcome_unknown
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
@@ -232,6 +233,7 @@ class ServerPool:
             pool_recycle=LIFE,
             pool_use_lifo=True,
             hide_parameters=True,
+            execution_options={"compiled_cache": Statements()},
             **self._driver.options,
         )
         event.listen(engine, "checkin", _note_rest)

@@ -5,7 +5,7 @@ engine converted the owner's value), fails the whole. The write itself gives the
 afterwards; else it is read back by its key once all are written.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 import sqlalchemy as sa
@@ -19,6 +19,9 @@ from wuzapi_manager_server.sources.sql_work import Job, outcome_unknown
 
 PARAMETERS = 1000
 """Values in one INSERT, unless a single row has more."""
+
+LARGEST = 1 << 20
+"""Bytes of values in one statement, unless a single row has more: servers bound the length of a statement."""
 
 DELETED_AT_ONCE = 100
 """Rows in one DELETE."""
@@ -45,10 +48,38 @@ def update(written: "Written", changes: Sequence[Change]) -> list[Outcome]:
     written.table.check_writable()
     raws = [_raw(written.table, change.values) for change in changes]
     targets = written.targets([(change.key, change.guard) for change in changes])
-    for row, raw in zip(targets, raws, strict=True):
+    for rows, values in _together(written.table, targets, raws):
         written.check()
-        written.update(row, raw)
+        written.update(rows, values)
     return written.outcomes()
+
+
+def _together(
+    table: SqlTable, rows: Sequence[Row], raws: Sequence[Values]
+) -> Iterator[tuple[Sequence[Row], Sequence[Values]]]:
+    """Changes by what one statement can do: many of the same columns, where the key is one whole number and stays."""
+    whole = len(table.key) == 1 and all(type(row.key[0]) is int for row in rows)
+    for columns, group in groupby(zip(rows, raws, strict=True), key=lambda pair: pair[1].keys()):
+        together = whole and columns and table.key[0].element.key not in columns
+        most = max(1, PARAMETERS // (2 * len(columns) + 1)) if together else 1
+        batch: list[tuple[Row, Values]] = []
+        size = 0
+        for row, raw in group:
+            if batch and (len(batch) == most or size + bytes_of(raw) > LARGEST):
+                yield _parted(batch)
+                batch, size = [], 0
+            batch.append((row, raw))
+            size += bytes_of(raw)
+        yield _parted(batch)
+
+
+def _parted(batch: Sequence[tuple[Row, Values]]) -> tuple[list[Row], list[Values]]:
+    return [row for row, _ in batch], [raw for _, raw in batch]
+
+
+def bytes_of(raw: Values) -> int:
+    """About how long its values are in a statement."""
+    return sum(len(value) for value in raw.values() if isinstance(value, str | bytes))
 
 
 def delete(written: "Written", keys: Sequence[tuple[Key, Guard | None]]) -> list[Outcome]:
@@ -109,33 +140,65 @@ class Written:
         """Makes rows of the same columns, by one statement."""
         # ABORT where the table says ON CONFLICT REPLACE: a row made must not take another's place.
         statement = sa.insert(self.table.element).prefix_with("OR ABORT", dialect="sqlite")
-        self._execute(statement.values({key: sa.bindparam(key) for key in raws[0]}) if raws[0] else statement, raws)
+        if raws[0]:
+            statement = statement.values({key: sa.bindparam(key) for key in raws[0]})
+        keys, rows = self._execute(statement, raws if len(raws) > 1 else raws[0], len(raws))
+        self.keys += keys
+        self._rows += rows
 
-    def update(self, row: Row, raw: Values) -> None:
-        """Changes a row that `targets` gave."""
-        if not raw:
-            self.keys.append(row.key)
-            self._rows.append(row)
+    def update(self, rows: Sequence[Row], raws: Sequence[Values]) -> None:
+        """Changes rows that `targets` gave, all of the same columns, by one statement."""
+        if not raws[0]:
+            self.keys += [row.key for row in rows]
+            self._rows += rows
             return
         statement = sa.update(self.table.element).prefix_with("OR ABORT", dialect="sqlite")
-        self._execute(statement.where(self.finder.condition(row.key)).values(raw), [{}])
+        keys, now = self._execute(
+            statement.where(self.changing(rows)).values(self.values_of(rows, raws)), {}, len(rows)
+        )
+        if len(rows) > 1:  # they come in any order
+            order = {key: at for at, key in enumerate(keys)}
+            places = [order.get(row.key, -1) for row in rows]
+            if -1 in places:
+                raise not_kept()
+            keys, now = [keys[at] for at in places], [now[at] for at in places] if now else ()
+        self.keys += keys
+        self._rows += now
 
-    def _execute(self, statement: sa.Insert | sa.Update, raws: list[Values]) -> None:
+    def changing(self, rows: Sequence[Row]) -> sa.ColumnElement[bool]:
+        """The condition that lets those rows through, and none of other owners."""
+        return self.finder.condition(*(row.key for row in rows))
+
+    def values_of(self, rows: Sequence[Row], raws: Sequence[Values]) -> dict[str, object]:
+        """What an UPDATE sets: the values, or of several rows for each the one that stands by its key."""
+        if len(rows) == 1:
+            return raws[0]
+        columns, key = self.table.element.c, self.table.key[0].element
+        return {
+            name: sa.case(
+                {row.key[0]: sa.literal(raw[name], columns[name].type) for row, raw in zip(rows, raws, strict=True)},
+                value=key,
+            )
+            for name in raws[0]
+        }
+
+    def _execute(
+        self, statement: sa.Insert | sa.Update, values: Values | Sequence[Values], count: int
+    ) -> tuple[Sequence[Key], Sequence[Row]]:
+        """The keys of the rows that were written, and where the write gives them whole the rows."""
         shown = [column.shown for column in self.finder.shape.selected] if self.table.returns else []
         keys = [column.careful for column in self.table.key]
         returning = statement.returning(*([*shown, self.owned.label("owned")] if shown else keys))
-        with self.connection.execute(returning, raws if len(raws) > 1 else raws[0]) as result:
+        with self.connection.execute(returning, values) as result:
             written = result.fetchall()
-        if len(written) != len(raws):
+        if len(written) != count:
             raise not_done()
         if not shown:
-            self.keys += map(self.key_of, written)
-            return
+            return list(map(self.key_of, written)), ()
         if not all(raw[-1] is True for raw in written):
             raise not_kept()
         rows = self.finder.shape.rows_of([raw[:-1] for raw in written])
-        self.keys += rows.keys
-        self._rows += rows
+        return rows.keys, rows
 
     def key_of(self, raw: Iterable[object]) -> Key:
         """The key of the raw values of its columns."""
@@ -172,10 +235,12 @@ class WrittenAlone(Written):
         kept = sa.case((self.finder.owned, sa.literal_column("1")), else_=sa.literal_column("0"))
         return sa.func.ln(kept) == sa.literal_column("0")
 
-    def _execute(self, statement: sa.Insert | sa.Update, raws: list[Values]) -> None:
+    def _execute(
+        self, statement: sa.Insert | sa.Update, values: Values | Sequence[Values], count: int
+    ) -> tuple[Sequence[Key], Sequence[Row]]:
         self._job.begin_alone()
         try:
-            super()._execute(statement, raws)
+            return super()._execute(statement, values, count)
         except UnicodeDecodeError as error:  # the row is there, with a text that is none
             raise outcome_unknown() from error
 

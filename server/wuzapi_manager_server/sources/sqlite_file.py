@@ -18,6 +18,7 @@ from sqlalchemy.pool import QueuePool
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.observe import logger
 from wuzapi_manager_server.sources import sqlite_dialect
+from wuzapi_manager_server.sources.sql_statements import Statements
 from wuzapi_manager_server.sources.sql_work import LONGEST_WAIT, Job, Workers
 from wuzapi_manager_server.sources.sqlite_dialect import driver_of
 from wuzapi_manager_server.sources.sqlite_errors import translated
@@ -51,6 +52,7 @@ class SqliteFile:
             max_overflow=0,
             pool_timeout=LONGEST_WAIT,
             hide_parameters=True,
+            execution_options={"compiled_cache": Statements()},
         )
 
     @property

@@ -16,7 +16,7 @@ TURNS = {
     "create": 4,
     "create 1,000": 6,
     "update": 5,
-    "update 9": 13,
+    "update 9": 5,
     "delete": 4,
     "delete 9": 4,
 }

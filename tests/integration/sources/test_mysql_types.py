@@ -105,6 +105,15 @@ async def test_what_was_read_is_written_back_alike(source: OpenTable, run: Run, 
     held = run("SELECT HEX(v), v FROM t ORDER BY id")
     rows = await t.fetch(Query(None, limit=100), soon())
     assert len(rows) == len(values) + 1
+    changes = [
+        Change(row.key, {"v": back(table, row.cells[1])})
+        for row, value in zip(rows, [*values, None], strict=True)
+        if value not in UNWRITABLE
+    ]
+    await t.update([Change(change.key, {"v": None}) for change in changes], None, soon())
+    outcomes = await t.update(changes[::-1], None, soon())
+    assert [one.row.key for one in outcomes if one.row] == [change.key for change in changes[::-1]]
+    assert jsons(await all_of(t)) == jsons([row.cells[1] for row in rows])
     for row, value in zip(rows, [*values, None], strict=True):
         assert (row.cells[1] is None) is (value is None)
         if value in UNWRITABLE:

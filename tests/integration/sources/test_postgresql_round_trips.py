@@ -16,7 +16,7 @@ TURNS = {
     "create": 1,
     "create 1,000": 4,
     "update": 4,
-    "update 9": 13,
+    "update 9": 4,
     "delete": 4,
     "delete 9": 4,
 }

@@ -134,6 +134,8 @@ async def test_what_is_read_is_written_back_and_read_alike(
     read = await column_of(opened)
     assert read[-1] is None
     changes = [Change((at + 1,), {"v": to_cell(value, column)}) for at, value in enumerate(read)]
+    await opened.update([Change(change.key, {"v": None}) for change in changes], None, soon())
+    assert await column_of(opened) == [None] * len(read)
     await opened.update(changes, None, soon())
     assert await column_of(opened) == read
     made = await opened.insert([change.values for change in changes], None, soon())
