@@ -91,19 +91,19 @@ def _below(parser: argparse.ArgumentParser) -> "argparse._SubParsersAction[argpa
 
 
 def _add(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", added: Iterable[tuple[str, Run, str]]
+    below: "argparse._SubParsersAction[argparse.ArgumentParser]", added: Iterable[tuple[str, Run, str]]
 ) -> list[argparse.ArgumentParser]:
     parsers = []
     for name, run, text in added:
-        parser = commands.add_parser(name, help=text, description=text)
+        parser = below.add_parser(name, help=text, description=text)
         parser.set_defaults(run=run)
         parsers.append(parser)
     return parsers
 
 
-def _add_adopt(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_adopt(below: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     text = "show what would come over from the database FILE of the original application, and with --apply take it"
-    (parser,) = _add(commands, (("adopt", _loaded("adopt"), text),))
+    (parser,) = _add(below, (("adopt", _loaded("adopt"), text),))
     parser.add_argument("file", metavar="FILE", type=Path)
     parser.add_argument("--apply", action="store_true", help="take over what is shown; without it nothing changes")
     parser.add_argument(

@@ -63,7 +63,7 @@ async def _added_by_the_relay(channel: grpc.aio.Channel, wuzapi: FakeWuzapi) -> 
         for number in range(SENDS):
             request = relay_pb2.SendTextRequest(phone=body["Phone"], body=body["Body"], request_id=str(uuid4()))
             took = await _timed(lambda: client.post("/chat/send/text", headers={"token": TOKEN}, json=body))
-            took_by_relay = await _timed(lambda request=request: stub.SendText(request, metadata=USER))  # type: ignore[misc]
+            took_by_relay = await _timed(lambda request=request: stub.SendText(request, metadata=USER))  # type: ignore[misc]  # mypy cannot tell a lambda's default
             if number >= SENDS // 6:  # the first warm up
                 direct.append(took)
                 relayed.append(took_by_relay)

@@ -41,7 +41,7 @@ def deep(levels: int) -> pb.Filter:
 
 def with_op(op: int, value: Any = ...) -> pb.Filter:
     """A comparison of `text` with an operator of any number."""
-    return compared("text", op, value)  # type: ignore[arg-type]
+    return compared("text", op, value)  # type: ignore[arg-type]  # no such number: the point
 
 
 FILTERS: list[tuple[pb.Filter, str, str, str]] = [
@@ -86,7 +86,7 @@ FILTERS: list[tuple[pb.Filter, str, str, str]] = [
 
 CASES: list[Bad] = [
     *(
-        Bad(lambda _, kind=kind: kind(), "connection_id", "is required", "connection_id é obrigatório")  # type: ignore[misc]
+        Bad(lambda _, kind=kind: kind(), "connection_id", "is required", "connection_id é obrigatório")  # type: ignore[misc]  # mypy cannot tell a lambda's default
         for kind in (
             *(pb.ListRecordsRequest, pb.GetRecordRequest, pb.CreateRecordRequest, pb.UpdateRecordRequest),
             *(pb.DeleteRecordRequest, pb.CountRecordsRequest, pb.BatchCreateRecordsRequest, pb.ExportRecordsRequest),
@@ -95,12 +95,12 @@ CASES: list[Bad] = [
         )
     ),
     *(
-        Bad(lambda at, kind=kind: kind(connection_id=at), "record_id", "is required", "record_id é obrigatório")  # type: ignore[misc]
+        Bad(lambda at, kind=kind: kind(connection_id=at), "record_id", "is required", "record_id é obrigatório")  # type: ignore[misc]  # mypy cannot tell a lambda's default
         for kind in (pb.GetRecordRequest, pb.UpdateRecordRequest, pb.DeleteRecordRequest)
     ),
     *(
         Bad(
-            lambda at, identifier=identifier, kind=kind: kind(connection_id=at, record_id=identifier),  # type: ignore[misc]
+            lambda at, identifier=identifier, kind=kind: kind(connection_id=at, record_id=identifier),  # type: ignore[misc]  # mypy cannot tell a lambda's default
             "",
             "There is no such record",
             "Registro não encontrado",
@@ -127,7 +127,7 @@ CASES: list[Bad] = [
     ),
     *(
         Bad(
-            lambda at, user=user, kind=kind: kind(connection_id=at, as_user=user),  # type: ignore[misc]
+            lambda at, user=user, kind=kind: kind(connection_id=at, as_user=user),  # type: ignore[misc]  # mypy cannot tell a lambda's default
             "",
             "Only the administrator may act as a user",
             "Somente o administrador pode agir como um usuário",
@@ -164,19 +164,19 @@ CASES: list[Bad] = [
     Bad(listing(search="a\0"), "search", "U+0000", "U+0000"),
     *(Bad(listing(where), field, en, pt) for where, field, en, pt in FILTERS),
     *(
-        Bad(lambda at, where=where: pb.CountRecordsRequest(connection_id=at, filter=where), field, en, pt)  # type: ignore[misc]
+        Bad(lambda at, where=where: pb.CountRecordsRequest(connection_id=at, filter=where), field, en, pt)  # type: ignore[misc]  # mypy cannot tell a lambda's default
         for where, field, en, pt in FILTERS
     ),
     *(
-        Bad(lambda at, where=where: pb.ExportRecordsRequest(connection_id=at, filter=where), field, en, pt)  # type: ignore[misc]
+        Bad(lambda at, where=where: pb.ExportRecordsRequest(connection_id=at, filter=where), field, en, pt)  # type: ignore[misc]  # mypy cannot tell a lambda's default
         for where, field, en, pt in FILTERS[:8]
     ),
     Bad(lambda at: pb.CountRecordsRequest(connection_id=at, search="\0"), "search", "U+0000", "U+0000"),
-    Bad(lambda at: pb.ExportRecordsRequest(connection_id=at, format=9), "format", "9 is not", "9 não é"),  # type: ignore[arg-type]
+    Bad(lambda at: pb.ExportRecordsRequest(connection_id=at, format=9), "format", "9 is not", "9 não é"),  # type: ignore[arg-type]  # no such number: the point
     Bad(lambda at: pb.ExportRecordsRequest(connection_id=at, resume_token="x"), "resume_token", "start", "recomece"),
     Bad(lambda at: pb.ExportRecordsRequest(connection_id=at, fields=["x"]), "fields[0]", "is not a field", "não enc"),
-    Bad(lambda at: pb.ImportRecordsRequest(connection_id=at, format=9), "format", "9 is not", "9 não é"),  # type: ignore[arg-type]
-    Bad(lambda at: pb.ImportRecordsRequest(connection_id=at, on_error=9), "on_error", "9 is not", "9 não é"),  # type: ignore[arg-type]
+    Bad(lambda at: pb.ImportRecordsRequest(connection_id=at, format=9), "format", "9 is not", "9 não é"),  # type: ignore[arg-type]  # no such number: the point
+    Bad(lambda at: pb.ImportRecordsRequest(connection_id=at, on_error=9), "on_error", "9 is not", "9 não é"),  # type: ignore[arg-type]  # no such number: the point
     Bad(lambda at: pb.ImportRecordsRequest(connection_id=at, request_id="x"), "request_id", "a UUID", "um UUID"),
     Bad(lambda at: pb.GetRecordRequest(connection_id=at, record_id="1", fields=["x"]), "fields[0]", "not a", "não enc"),
     Bad(creating(request_id="x"), "request_id", "must be a UUID", "deve ser um UUID"),
@@ -213,7 +213,7 @@ CASES: list[Bad] = [
     ),
     Bad(updating("text", "*", record=record_of({"text": "x"})), "update_mask", "'*' is not", "'*' não encontrado"),
     *(
-        Bad(lambda at, kind=kind: kind(connection_id=at), field, "is required", "Informe ao menos um registro")  # type: ignore[misc]
+        Bad(lambda at, kind=kind: kind(connection_id=at), field, "is required", "Informe ao menos um registro")  # type: ignore[misc]  # mypy cannot tell a lambda's default
         for kind, field in (
             (pb.BatchCreateRecordsRequest, "records"),
             (pb.BatchUpdateRecordsRequest, "records"),

@@ -59,8 +59,8 @@ def _failed(said: str) -> int:
         sys.stderr.write(said)
         return 1
     # Few calls fail, and these take longer to import than a call takes.
-    import grpc  # noqa: PLC0415
-    from google.protobuf.json_format import MessageToDict  # noqa: PLC0415
+    import grpc  # noqa: PLC0415 - see above
+    from google.protobuf.json_format import MessageToDict  # noqa: PLC0415 - see above
     from google.rpc import error_details_pb2  # type: ignore[import-untyped]  # noqa: PLC0415 - ships stubs, but no py.typed
 
     error = errors[0]

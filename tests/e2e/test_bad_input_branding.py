@@ -107,7 +107,7 @@ CASES: list[Bad] = [
     Bad(lambda _: pb.RollbackBrandingRequest(), "revision", "is required", "revision é obrigatório"),
     *(
         Bad(
-            lambda _, revision=revision: pb.RollbackBrandingRequest(revision=revision),  # type: ignore[misc]
+            lambda _, revision=revision: pb.RollbackBrandingRequest(revision=revision),  # type: ignore[misc]  # mypy cannot tell a lambda's default
             "",
             f"There is no branding revision {revision}",
             f"Revisão de branding {revision} não encontrada",
@@ -118,7 +118,7 @@ CASES: list[Bad] = [
     Bad(lambda _: pb.ListBrandingRevisionsRequest(page_size=-1), "page_size", "negative", "não pode ser negativo"),
     *(
         Bad(
-            lambda _, token=token: pb.ListBrandingRevisionsRequest(page_token=token),  # type: ignore[misc]
+            lambda _, token=token: pb.ListBrandingRevisionsRequest(page_token=token),  # type: ignore[misc]  # mypy cannot tell a lambda's default
             "page_token",
             "start without one",
             "Token de paginação inválido",

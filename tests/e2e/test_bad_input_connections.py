@@ -74,8 +74,8 @@ CASES: list[Bad] = [
     Bad(lambda _: pb.UndeleteConnectionRequest(), "id", "is required", "id é obrigatório"),
     Bad(lambda _: pb.SetConnectionStatusRequest(), "id", "is required", "id é obrigatório"),
     Bad(lambda _: pb.SetConnectionStatusRequest(), "status", "is required", "status é obrigatório"),
-    Bad(lambda at: pb.SetConnectionStatusRequest(id=at, status=99), "status", "99 is not", "99 não é"),  # type: ignore[arg-type]
-    Bad(lambda at: pb.SetConnectionStatusRequest(id=at, status=-7), "status", "-7 is not", "-7 não é"),  # type: ignore[arg-type]
+    Bad(lambda at: pb.SetConnectionStatusRequest(id=at, status=99), "status", "99 is not", "99 não é"),  # type: ignore[arg-type]  # no such number: the point
+    Bad(lambda at: pb.SetConnectionStatusRequest(id=at, status=-7), "status", "-7 is not", "-7 não é"),  # type: ignore[arg-type]  # no such number: the point
     Bad(lambda _: pb.TestConnectionRequest(), "id", "either id or connection", "id ou connection"),
     Bad(
         lambda at: pb.TestConnectionRequest(id=at, connection=altered("sqlite")),
@@ -213,7 +213,7 @@ def test_every_bad_field_is_told_at_once(world: World, there: int) -> None:
     bad = pb.Connection(
         id=there,
         nocodb=pb.NocodbSource(host="x", table_id="m"),
-        status=77,  # type: ignore[arg-type]
+        status=77,  # type: ignore[arg-type]  # no such number: the point
         user_link_field="owner",
     )
     fields = {"name", "status", "nocodb.host", "nocodb.token", "nocodb.project_id"}
@@ -242,7 +242,7 @@ def test_every_bad_field_is_told_at_once(world: World, there: int) -> None:
         ),
         (pb.AssignUsersRequest(users=["", "ok", "a b"]), {"id", "users[0]", "users[2]"}),
         (
-            pb.ListConnectionsRequest(page_size=-1, page_token="x", order_by="x", type=9, status=9),  # type: ignore[arg-type]
+            pb.ListConnectionsRequest(page_size=-1, page_token="x", order_by="x", type=9, status=9),  # type: ignore[arg-type]  # no such number: the point
             {"page_size", "page_token", "order_by", "type", "status"},
         ),
     ]

@@ -142,7 +142,7 @@ def test_every_bad_field_is_told_at_once(desk: Desk) -> None:
                 order_by="x",
                 fields=["x", "id", "y"],
                 search="x" * 1001,
-                format=9,  # type: ignore[arg-type]
+                format=9,  # type: ignore[arg-type]  # no such number: the point
                 filter=all_of(
                     compared("x", pb.OP_EQ, 1), compared("whole", pb.OP_EQ, "x"), compared("", pb.OP_EQ), pb.Filter()
                 ),

@@ -82,7 +82,7 @@ def sending(kind: str, *required: str) -> Handler:
         wrong = _wrong_media(kind, body.get(kind))
         if wrong:
             return refuse(400, wrong)
-        if kind == "buttons" and len(body["buttons"]) > 3:  # type: ignore[arg-type]
+        if kind == "buttons" and len(body["buttons"]) > 3:  # type: ignore[arg-type]  # what WUZAPI reads is any JSON
             return refuse(400, "buttons cant more than 3")
         given = body.get("id")
         identity = given if isinstance(given, str) and given else "3EB0" + secrets.token_hex(9).upper()

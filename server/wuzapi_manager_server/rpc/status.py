@@ -6,9 +6,7 @@ from typing import NamedTuple
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
-
-# googleapis-common-protos ships type stubs, but no py.typed that says so.
-from google.rpc.error_details_pb2 import (  # type: ignore[import-untyped]
+from google.rpc.error_details_pb2 import (  # type: ignore[import-untyped]  # ships stubs, but no py.typed
     BadRequest,
     ErrorInfo,
     Help,
@@ -16,7 +14,7 @@ from google.rpc.error_details_pb2 import (  # type: ignore[import-untyped]
     RequestInfo,
     RetryInfo,
 )
-from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # likewise
 
 from wuzapi_manager_server.errors import InvalidInput, ServiceError, Violation
 from wuzapi_manager_server.rpc.call import Language, in_language

@@ -59,7 +59,7 @@ class MysqlResult(MySQLResult):
         """See the driver, which spends as long on the packets as on the rows within them."""
         connection = self.connection
         read = connection._read_bytes  # noqa: SLF001 - how the driver's own results read
-        number: int = connection._next_seq_id  # noqa: SLF001
+        number: int = connection._next_seq_id  # noqa: SLF001 - likewise
         rows = []
         while True:
             data = b""
@@ -74,7 +74,7 @@ class MysqlResult(MySQLResult):
             if data[0] >= _END and (data[0] == _ERROR or len(data) <= _LONGEST_END):
                 break
             rows.append(self._row(data))
-        connection._next_seq_id = number  # noqa: SLF001
+        connection._next_seq_id = number  # noqa: SLF001 - likewise
         packet = MysqlPacket(data, connection.encoding)
         packet.check_error()
         self._check_packet_is_eof(packet)  # type: ignore[attr-defined]  # missing in the stubs; keeps what the end says

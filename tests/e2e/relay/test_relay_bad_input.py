@@ -119,7 +119,7 @@ def test_texts_arrive_as_they_were_written(ana: Caller, wuzapi: FakeWuzapi, body
         (pb.MarkReadRequest(phone=PHONE), "message_ids"),
         (pb.MarkReadRequest(phone=PHONE, message_ids=["a"], sender="nobody"), "sender"),
         (pb.SetChatPresenceRequest(phone=PHONE), "presence"),
-        (pb.SetChatPresenceRequest(phone=PHONE, presence=9), "presence"),  # type: ignore[arg-type]
+        (pb.SetChatPresenceRequest(phone=PHONE, presence=9), "presence"),  # type: ignore[arg-type]  # no such number: the point
         (pb.CheckUsersRequest(), "phones"),
         (pb.CheckUsersRequest(phones=["5581999990001", "x"]), "phones[1]"),
         (pb.GetUserInfoRequest(phones=["x"] * 1001), "phones"),

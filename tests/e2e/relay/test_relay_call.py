@@ -30,7 +30,7 @@ def call(
         request.body.update(body)
     for name, value in more.items():
         if name == "query":
-            request.query.update(value)  # type: ignore[call-overload]
+            request.query.update(value)  # type: ignore[call-overload]  # fields by name
         else:
             setattr(request, name, value)
     return caller.relay.Call(request)
@@ -131,7 +131,7 @@ def test_bad_fields_are_named(ana: Caller, fields: dict[str, object], field: str
     """Each bad field of a GET is refused by its name."""
     method = fields.pop("method", GET)
     with refused(grpc.StatusCode.INVALID_ARGUMENT) as refusal:
-        call(ana, method, "/session/status", **fields)  # type: ignore[arg-type]
+        call(ana, method, "/session/status", **fields)  # type: ignore[arg-type]  # fields by name
     assert field in refusal.violations
 
 

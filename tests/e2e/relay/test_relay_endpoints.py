@@ -92,7 +92,7 @@ def logged_in(ana: Caller, wuzapi: FakeWuzapi) -> Iterator[Caller]:
 
 
 def name_of(value: object) -> str:
-    return str(value).strip("/") if isinstance(value, str) else pb.HttpMethod.Name(value)[12:]  # type: ignore[arg-type]
+    return str(value).strip("/") if isinstance(value, str) else pb.HttpMethod.Name(value)[12:]  # type: ignore[arg-type]  # the names of parameters are of both
 
 
 @pytest.mark.parametrize(("method", "path"), USER_CALLS, ids=name_of)

@@ -28,7 +28,7 @@ LONG = b"%PDF-1.7" + os.urandom(5 * MIB + 1)
 
 def pieces(data: bytes, **first: object) -> Iterator[pb.UploadMediaRequest]:
     """The messages of an upload."""
-    yield pb.UploadMediaRequest(**{"size_bytes": len(data), **first})  # type: ignore[arg-type]
+    yield pb.UploadMediaRequest(**{"size_bytes": len(data), **first})  # type: ignore[arg-type]  # fields by name
     for at in range(0, len(data), PIECE):
         yield pb.UploadMediaRequest(chunk=data[at : at + PIECE])
 
@@ -52,7 +52,7 @@ def nothing_here(world: World) -> None:
 
 
 def document(media: pb.UploadedMedia, **fields: object) -> pb.SendDocumentRequest:
-    return pb.SendDocumentRequest(**{"phone": PHONE, "file_name": "a.pdf", "media_id": media.id, **fields})  # type: ignore[arg-type]
+    return pb.SendDocumentRequest(**{"phone": PHONE, "file_name": "a.pdf", "media_id": media.id, **fields})  # type: ignore[arg-type]  # fields by name
 
 
 def test_long_media_is_sent_whole(ana: Caller, world: World, wuzapi: FakeWuzapi, nothing_here: None) -> None:
@@ -189,7 +189,7 @@ def test_a_bad_announcement_is_refused_before_anything_is_read(
     never = threading.Event()
 
     def announced() -> Iterator[pb.UploadMediaRequest]:
-        yield pb.UploadMediaRequest(**first)  # type: ignore[arg-type]
+        yield pb.UploadMediaRequest(**first)  # type: ignore[arg-type]  # fields by name
         never.wait(30)
 
     with refused(grpc.StatusCode.INVALID_ARGUMENT) as refusal:

@@ -18,7 +18,7 @@ STATUS = pb.GetSessionStatusRequest()
 
 def make(world: World, token: str, **fields: object) -> pb.WuzapiUser:
     """A user, made by the administrator."""
-    user = pb.WuzapiUser(name="Ana Maria", token=token, **fields)  # type: ignore[arg-type]
+    user = pb.WuzapiUser(name="Ana Maria", token=token, **fields)  # type: ignore[arg-type]  # fields by name
     return world.admin.relay.CreateUser(pb.CreateUserRequest(user=user)).user
 
 
@@ -142,7 +142,7 @@ def test_a_create_happens_once(world: World, wuzapi: FakeWuzapi) -> None:
 )
 def test_a_bad_user_is_not_made(world: World, fields: dict[str, object], field: str) -> None:
     """Each bad field is named."""
-    user = pb.WuzapiUser(**{"name": "x", "token": "token-of-the-bad", **fields})  # type: ignore[arg-type]
+    user = pb.WuzapiUser(**{"name": "x", "token": "token-of-the-bad", **fields})  # type: ignore[arg-type]  # fields by name
     with refused(grpc.StatusCode.INVALID_ARGUMENT) as refusal:
         world.admin.relay.CreateUser(pb.CreateUserRequest(user=user))
     assert field in refusal.violations
