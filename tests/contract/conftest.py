@@ -8,6 +8,7 @@ import pytest
 
 from tests.contract.airtable_source import AirtableUnderTest
 from tests.contract.mysql_source import MysqlUnderTest, mysql_database
+from tests.contract.nocodb_postgresql_source import NocodbOverPostgresql
 from tests.contract.nocodb_source import NocodbUnderTest
 from tests.contract.postgresql_source import PostgresqlUnderTest, postgresql_database
 from tests.contract.server import World, world_in
@@ -50,12 +51,27 @@ def _nocodb(world: World, request: pytest.FixtureRequest) -> Iterator[SourceUnde
 
 
 @contextmanager
+def _nocodb_postgresql(_: World, request: pytest.FixtureRequest) -> Iterator[SourceUnderTest]:
+    server = request.getfixturevalue("nocodb_server")
+    assert isinstance(server, NocodbServer)
+    with postgresql_database() as place, closing(NocodbOverPostgresql(server, place)) as source:
+        yield source
+
+
+@contextmanager
 def _airtable(_: World, __: pytest.FixtureRequest) -> Iterator[SourceUnderTest]:
     with FakeAirtable() as fake:
         yield AirtableUnderTest(fake)
 
 
-_SOURCES = {"sqlite": _sqlite, "mysql": _mysql, "postgresql": _postgresql, "nocodb": _nocodb, "airtable": _airtable}
+_SOURCES = {
+    "sqlite": _sqlite,
+    "mysql": _mysql,
+    "postgresql": _postgresql,
+    "nocodb": _nocodb,
+    "nocodb_pg": _nocodb_postgresql,
+    "airtable": _airtable,
+}
 
 
 @pytest.fixture(scope="session", params=_SOURCES)

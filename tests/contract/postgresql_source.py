@@ -87,6 +87,11 @@ class PostgresqlUnderTest:
         """See SourceUnderTest."""
         self._execute(statement.replace("{t}", quoted(table.name)))
 
+    def columns(self, table: MadeTable) -> set[str]:
+        """The names of its columns now."""
+        found = self._execute(f"SELECT * FROM {quoted(table.name)} LIMIT 0").description or []
+        return {column.name for column in found}
+
     def close(self) -> None:
         """Gives up the connection."""
         self._connection.close()

@@ -8,7 +8,7 @@ from typing import TypeVar
 from wuzapi_manager_server.domain.connection import Nocodb, Source
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.table import Cell, Key, Owner, Row, SourceTables, Step, Table
-from wuzapi_manager_server.errors import Code, ConnectionFailed, NocodbError, QueryFailed, Text
+from wuzapi_manager_server.errors import Code, ConnectionFailed, NocodbError, QueryFailed, ServiceError, Text
 from wuzapi_manager_server.observe import UpstreamMetrics
 from wuzapi_manager_server.sources.base import Change, Guard, Outcome, Query, Where
 from wuzapi_manager_server.sources.nocodb_api import Api, Gone, Refusal, table_gone
@@ -73,6 +73,8 @@ class NocodbSource:
                     yield rows
         except Stale:
             raise self._changed() from None
+        except NocodbError as error:
+            raise await self._diagnosis(error, deadline()) from None
 
     async def count(self, owner: Owner | None, where: Where | None, deadline: Deadline) -> int:
         """See RecordSource. All rows are counted by NocoDB; others are read, 1,000 at once, and compared."""
@@ -188,10 +190,7 @@ class NocodbSource:
         except Stale:
             pass
         except NocodbError as error:
-            if error.code is not Code.UNAVAILABLE:
-                raise
-            await self._diagnose(deadline)
-            raise
+            raise await self._diagnosis(error, deadline) from None
         old = self._table
         if await self._described(deadline, anew=True) != old:
             raise self._changed()
@@ -199,6 +198,8 @@ class NocodbSource:
             return await work(Reader(self._api, await self._described(deadline)))
         except Stale:
             raise table_gone(self._configuration.table_id) from None
+        except NocodbError as error:
+            raise await self._diagnosis(error, deadline) from None
 
     async def _written(self, work: Awaitable[list[Outcome]]) -> list[Outcome]:
         try:
@@ -206,13 +207,18 @@ class NocodbSource:
         except Stale:
             raise self._changed() from None
 
-    async def _diagnose(self, deadline: Deadline) -> None:
-        """QueryFailed where NocoDB's own error is that its database does not have the table any more."""
+    async def _diagnosis(self, error: NocodbError, deadline: Deadline) -> ServiceError:
+        """What an error of NocoDB's own is: that its database does not have the table any more, or just that.
+
+        NocoDB says so of a list or not, as it happens, and always of a count.
+        """
         name = self._configuration.table_id
-        try:
-            await self._api.read(("tables", name, "records", "count"), deadline)
-        except (Gone, Refusal):
-            raise table_gone(name) from None
+        if error.code is Code.UNAVAILABLE:
+            try:
+                await self._api.read(("tables", name, "records", "count"), deadline)
+            except (Gone, Refusal):
+                return table_gone(name)
+        return error
 
     def _changed(self) -> QueryFailed:
         self._until = 0.0

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from functools import cmp_to_key, partial
+from functools import cmp_to_key
 
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.filter import And, Comparison, Not, Or
@@ -286,11 +286,17 @@ def _inexact(key: Key) -> bool:
 
 
 def _groups(table: NocoTable, keys: Sequence[Key]) -> list[str]:
-    """Conditions that let the rows of the keys through, each fit for a URL."""
+    """Conditions that let the rows of the keys through, each fit for a URL; one that is empty lets through all."""
     groups: list[str] = []
     conditions: list[str] = []
     length = 0
-    for condition in map(partial(of_key, table), keys):
+    for key in keys:
+        try:
+            condition = of_key(table, key)
+        except NoRow:
+            continue
+        if not condition:  # types that narrow nothing: every row is looked at
+            return [""]
         if conditions and length + len(condition) * 3 > _MAX_GROUP:
             groups.append(joined("or", conditions))
             conditions, length = [], 0

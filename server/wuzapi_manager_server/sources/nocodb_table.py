@@ -47,6 +47,7 @@ _TYPES = {
 _BY_NATIVE = (
     ("interval", ColumnType.OTHER),
     ("point", ColumnType.OTHER),
+    ("range", ColumnType.OTHER),
     ("int", ColumnType.INTEGER),
     ("serial", ColumnType.INTEGER),
     ("decimal", ColumnType.DECIMAL),
@@ -63,16 +64,23 @@ _BY_NATIVE = (
     ("text", ColumnType.TEXT),
     ("char", ColumnType.TEXT),
 )
+_BY_NAME = {"uuid": ColumnType.UUID, "bit": ColumnType.OTHER, "varbit": ColumnType.OTHER}
+"""Types of PostgreSQL that NocoDB takes for texts and numbers."""
+
 _FLOATS = ("double", "float", "real")
 _BLOBS = ("blob", "bytea", "binary")
 
 
 class NocoColumn(NamedTuple):
-    """A column, and what NocoDB calls it: `id` in requests, its title in answers."""
+    """A column, and what NocoDB calls it: `id` in requests, its title in answers.
+
+    `native` is the database's own type, in lower case.
+    """
 
     column: Column
     id: str
     kind: str
+    native: str = ""
 
 
 @dataclass(frozen=True)
@@ -162,13 +170,13 @@ def _column(meta: Mapping[str, Json]) -> NocoColumn:
         has_default=given or meta.get("cdf") is not None,
         dynamic=type_ is ColumnType.OTHER,
     )
-    return NocoColumn(column, str(meta["id"]), kind)
+    return NocoColumn(column, str(meta["id"]), kind, native.lower())
 
 
 def _type(kind: str, native: str) -> ColumnType:
     if any(part in native for part in _BLOBS):
         return ColumnType.BYTES
-    found = _TYPES.get(kind, ColumnType.TEXT)
+    found = _BY_NAME.get(native) or _TYPES.get(kind, ColumnType.TEXT)
     if found is ColumnType.DECIMAL and native.startswith(_FLOATS):
         return ColumnType.FLOAT
     if found is ColumnType.OTHER:

@@ -9,9 +9,12 @@ the closing quote away. An empty condition is never sent: it would mean all rows
 """
 
 import json
+import math
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from urllib.parse import quote
+from uuid import UUID
 
 from wuzapi_manager_server.domain.filter import And, Comparison, Op, Or
 from wuzapi_manager_server.domain.table import Cell, ColumnType, Key, Owner, Scalar
@@ -25,7 +28,12 @@ MAX_WHERE = 10_000
 
 _MAX_PART = 1_500
 _TEXTS = frozenset({"SingleLineText", "LongText", "Email", "URL", "PhoneNumber", "SingleSelect"})
+_TEXTUAL = re.compile("$|.*(char|text|clob|string|enum|set|name)")
 _NUMBERS = frozenset({"ID", "Number", "Decimal"})
+_BITS = {"smallint": 16, "int2": 16, "integer": 32, "int": 32, "int4": 32}
+"""Of PostgreSQL's numbers; those of SQLite that are called the same have 64."""
+
+_LONGEST = 64
 _ORDERS = {Op.LT: "lt", Op.LE: "lte", Op.GT: "gt", Op.GE: "gte"}
 _HOSTILE = dict.fromkeys(map(ord, "\\'\"%"), "_")
 
@@ -44,10 +52,12 @@ def owned(table: NocoTable, owner: Owner | None) -> str:
     if column.column.type in (ColumnType.INTEGER, ColumnType.DECIMAL, ColumnType.FLOAT):
         # Another spelling of a number is another user.
         number = number_of(owner.value)
-        if not isinstance(number, Decimal):
+        if not isinstance(number, Decimal) or (_whole(column) and not _fits(number, _LONGEST)):
             raise NoRow
         return _number(column, "eq", number) if column.kind in _NUMBERS else ""
-    if column.kind in _TEXTS:
+    if column.kind in _NUMBERS:  # bits
+        return _digits(column, owner.value)
+    if _textual(column):
         return _text(column, owner.value)
     if column.column.type in (ColumnType.OTHER, ColumnType.UUID, ColumnType.TEXT):
         return _like(column, owner.value)
@@ -69,7 +79,7 @@ def narrowed(table: NocoTable, where: Where | None) -> str:
 
 
 def of_key(table: NocoTable, key: Key) -> str:
-    """Lets through the row of that key, and few others."""
+    """Lets through the row of that key; empty where its types narrow nothing. Raises NoRow."""
     return joined("and", [_same(column, part) for column, part in zip(table.keys, key, strict=True)])
 
 
@@ -98,9 +108,14 @@ def fits(condition: str) -> bool:
 
 
 def _compared(column: NocoColumn, op: Op, values: tuple[Cell, ...]) -> str:
-    if column.kind in _TEXTS:
+    if _textual(column):
         return _compared_text(column, op, [str(value) for value in values])
     return _compared_number(column, op, values) if column.kind in _NUMBERS else ""
+
+
+def _textual(column: NocoColumn) -> bool:
+    """Whether any text may be compared with it: PostgreSQL refuses what is no uuid, interval or range."""
+    return column.kind in _TEXTS and _TEXTUAL.match(column.native) is not None
 
 
 def _compared_text(column: NocoColumn, op: Op, values: Sequence[str]) -> str:
@@ -162,18 +177,61 @@ def _number(column: NocoColumn, operator: str, value: Cell) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return ""
     number = Decimal(str(value))
-    if abs(number) > EXACT or (column.kind == "Number" and number != number.to_integral_value()):
+    if abs(number) > EXACT:
         return ""
-    return f'({column.id},{operator},"{format(number, "f")}")'
+    if not _whole(column):
+        return f'({column.id},{operator},"{format(number, "f")}")'
+    if not _fits(number, _LONGEST):
+        return ""
+    if not _fits(number, _BITS.get(column.native, _LONGEST)):
+        return _digits(column, str(int(number))) if operator == "eq" else ""
+    return f'({column.id},{operator},"{int(number)}")'
+
+
+def _fits(number: Decimal | float, bits: int) -> bool:
+    return math.isfinite(number) and number == int(number) and -(2 ** (bits - 1)) <= number < 2 ** (bits - 1)
+
+
+def _digits(column: NocoColumn, text: str) -> str:
+    """Numbers in whose digits these stand: PostgreSQL refuses to compare with one that the column could not hold."""
+    if not (text.isascii() and text.removeprefix("-").isdigit()):
+        raise NoRow
+    return f'({column.id},like,"{text}")'
+
+
+def _whole(column: NocoColumn) -> bool:
+    return column.kind == "Number" or column.column.type is ColumnType.INTEGER
 
 
 def _same(column: NocoColumn, part: Scalar) -> str:
-    if part is None:
-        return f"({column.id},null)"
-    return _text(column, part) if isinstance(part, str) else _exactly(column, part)
+    """Lets through a key's part, which may be anything: PostgreSQL refuses what is no value of the column's type."""
+    if not isinstance(part, str):
+        return _exactly(column, part)
+    if column.kind in _NUMBERS:
+        number = number_of(part)
+        if not isinstance(number, Decimal) or not number.is_finite():
+            raise NoRow
+        return _number(column, "eq", number)
+    if column.column.type is ColumnType.UUID:
+        return _text(column, part) if _is_uuid(part) else _like(column, part)
+    if _textual(column):
+        return _text(column, part)
+    return _like(column, part) if column.column.type in (ColumnType.OTHER, ColumnType.TEXT) else ""
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
 
 
 def _exactly(column: NocoColumn, part: Scalar) -> str:
+    if _whole(column) and isinstance(part, int | float):
+        if not _fits(part, _LONGEST):
+            raise NoRow
+        if not _fits(part, _BITS.get(column.native, _LONGEST)):
+            return _digits(column, str(int(part)))
     return f"({column.id},null)" if part is None else f"({column.id},eq,{_said(column, part)})"
 
 
