@@ -35,7 +35,7 @@ class NocodbOverPostgresql(NocodbUnderTest):
     def make(self, shape: Shape, rows: Sequence[Sequence[Value]] = ()) -> MadeTable:
         """See SourceUnderTest."""
         schema = self._schema()
-        return self._placed(schema, self._postgresql.make(shape, rows).name, shape)
+        return self.placed(schema, self._postgresql.make(shape, rows).name, shape)
 
     def sql(self, statements: str) -> None:
         """Does something in the database that all tables share."""
@@ -45,16 +45,17 @@ class NocodbOverPostgresql(NocodbUnderTest):
         """The table of that name that statements make in a schema of its own."""
         schema = self._schema()
         self.sql(statements)
-        return self._placed(schema, name, Shape(()))
+        return self.placed(schema, name, Shape(()))
 
     def _schema(self) -> str:
         schema = f"s{next(self._numbers)}"
         self.sql(f"CREATE SCHEMA {schema}; SET search_path = {schema}, public")
         return schema
 
-    def _placed(self, schema: str, name: str, shape: Shape) -> MadeTable:
+    def placed(self, schema: str, name: str, shape: Shape) -> MadeTable:
+        """The table of that name in that schema, in a base of its own."""
         # NocoDB looks for tables in `schema`, and for rows along the path of the connection.
-        connection = {**self._connection, "options": f"-c search_path={schema},public"}
+        connection = {**self._connection, "options": f'-c search_path="{schema}",public'}
         source = {
             "type": "pg",
             "config": {"client": "pg", "connection": connection, "schema": schema, "pool": _POOL},
@@ -86,5 +87,5 @@ class NocodbOverPostgresql(NocodbUnderTest):
         """The table as PostgreSQL has it; from now on its schema is the one that names are looked up in."""
         place = place_of(table)
         inner = MadeTable(place.name, table.shape)
-        self._postgresql.run(inner, f"SET search_path = {place.schema}, public")
+        self._postgresql.run(inner, f'SET search_path = "{place.schema}", public')
         return inner

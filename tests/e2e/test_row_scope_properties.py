@@ -23,6 +23,7 @@ from tests.e2e.row_scope_airtable import AirtableEngine
 from tests.e2e.row_scope_engine import Engine
 from tests.e2e.row_scope_mysql import MysqlEngine
 from tests.e2e.row_scope_nocodb import NocodbEngine
+from tests.e2e.row_scope_nocodb_postgresql import NocodbPostgresqlEngine
 from tests.e2e.row_scope_people import PEOPLE, Person
 from tests.e2e.row_scope_postgresql import PostgresqlEngine
 from tests.e2e.row_scope_reads import gets, lists, reaches
@@ -53,6 +54,12 @@ def _nocodb(world: World) -> Iterator[Engine]:
 
 
 @contextmanager
+def _nocodb_postgresql(_: World) -> Iterator[Engine]:
+    with postgresql_database() as place, closing(NocodbPostgresqlEngine(server_or_skip(), place)) as engine:
+        yield engine
+
+
+@contextmanager
 def _sqlite(world: World) -> Iterator[Engine]:
     yield SqliteEngine(world.sources)
 
@@ -75,7 +82,14 @@ def _airtable(_: World) -> Iterator[Engine]:
         yield AirtableEngine(fake)
 
 
-_ENGINES = {"sqlite": _sqlite, "postgresql": _postgresql, "mysql": _mysql, "nocodb": _nocodb, "airtable": _airtable}
+_ENGINES = {
+    "sqlite": _sqlite,
+    "postgresql": _postgresql,
+    "mysql": _mysql,
+    "nocodb": _nocodb,
+    "nocodb_pg": _nocodb_postgresql,
+    "airtable": _airtable,
+}
 
 
 @pytest.fixture(scope="module", params=_ENGINES)
