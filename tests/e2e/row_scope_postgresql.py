@@ -25,7 +25,7 @@ _KEYS = {
 class PostgresqlEngine:
     """Tables in the database of these parameters."""
 
-    link_types: ClassVar = (
+    link_types: ClassVar[tuple[str, ...]] = (
         "TEXT",
         "TEXT COLLATE nocase",
         "VARCHAR(40) DEFAULT 'nobody'",
@@ -39,7 +39,7 @@ class PostgresqlEngine:
     )
     texts: ClassVar = frozenset({"TEXT", "TEXT COLLATE nocase"})
     searched: ClassVar = frozenset(kind for kind in link_types if "TEXT" in kind or "CHAR" in kind)
-    keys: ClassVar = tuple(_KEYS)
+    keys: ClassVar[tuple[str, ...]] = tuple(_KEYS)
     given: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, place: str) -> None:
