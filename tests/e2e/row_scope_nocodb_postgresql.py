@@ -18,7 +18,6 @@ class NocodbPostgresqlEngine(PostgresqlEngine):
         "TEXT",
         "TEXT COLLATE nocase",
         "VARCHAR(40) DEFAULT 'nobody'",
-        "CHAR(40)",
         "BIGINT",
         "INTEGER",
     )

@@ -10,7 +10,7 @@ from wuzapi_manager_server.domain.filter import And, Comparison, Not, Or
 from wuzapi_manager_server.domain.row_scope import RowScope
 from wuzapi_manager_server.domain.table import Cell, ColumnType, Json, Key, Owner, Row, Scalar
 from wuzapi_manager_server.domain.values import to_json
-from wuzapi_manager_server.errors import Code, InvalidInput, QueryFailed, Text, Violation
+from wuzapi_manager_server.errors import Code, InvalidInput, NocodbError, QueryFailed, Text, Violation
 from wuzapi_manager_server.sources.base import Query, Sort, Where
 from wuzapi_manager_server.sources.matching import Rank, holds, rank
 from wuzapi_manager_server.sources.nocodb_api import Api, Gone, Refusal, table_gone
@@ -89,6 +89,11 @@ class Reader:
                 if size == 1:
                     raise _too_large() from None
                 size = max(1, size // 4)
+                continue
+            except (Stale, NocodbError):
+                if not base or passed:
+                    raise
+                base = ""  # the database behind NocoDB may refuse to compare so: every row is looked at here
                 continue
             fresh = [row for row in self.table.rows(records) if not keys or row.key != after]
             yield [
@@ -177,6 +182,11 @@ class Reader:
                 if size == 1:
                     raise _too_large() from None
                 size = max(1, size // 4)
+                continue
+            except (Stale, NocodbError):
+                if not where or passed:
+                    raise
+                where = ""  # see scan
                 continue
             yield list(self.table.rows(records))
             passed += len(records)

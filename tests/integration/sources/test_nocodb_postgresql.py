@@ -33,6 +33,7 @@ VALUES: dict[str, tuple[ColumnType, Sequence[str]]] = {
     "varchar(9)": (ColumnType.TEXT, ["a", "7"]),
     "char(3)": (ColumnType.TEXT, ["ab", "7"]),
     "citext": (ColumnType.OTHER, ["AbC", "7"]),
+    "text COLLATE nocase": (ColumnType.TEXT, ["AbC", "7"]),
     "mood": (ColumnType.OTHER, ["sad", "so so"]),
     "uuid": (ColumnType.UUID, ["123e4567-e89b-12d3-a456-426614174000"]),
     "inet": (ColumnType.OTHER, ["10.0.0.1", "::1"]),
@@ -69,6 +70,7 @@ FOREIGN = [
 def over(nocodb_server: NocodbServer) -> Iterator[NocodbOverPostgresql]:
     with postgresql_database() as database, closing(NocodbOverPostgresql(nocodb_server, database)) as made:
         made.sql("CREATE EXTENSION citext; CREATE TYPE mood AS ENUM ('sad', 'so so')")
+        made.sql("CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level1', deterministic = false)")
         yield made
 
 
@@ -118,7 +120,11 @@ async def test_every_value_is_found_and_no_foreign_text_is_an_error(
 
 
 @pytest.mark.parametrize(
-    "native", ["smallint", "integer", "bigint", "numeric", "text", "char(3)", "citext", "mood", "uuid", "inet", "date"]
+    "native",
+    [
+        *("smallint", "integer", "bigint", "numeric", "text", "text COLLATE nocase", "char(3)", "citext", "mood"),
+        *("uuid", "inet", "date"),
+    ],
 )
 async def test_a_key_of_any_type_is_found_and_a_foreign_one_is_not(
     opened: Callable[[str], NocodbSource], native: str
