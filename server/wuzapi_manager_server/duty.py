@@ -1,8 +1,12 @@
-"""Work that goes on beside the calls."""
+"""Work that goes on beside the calls, or to its end when they are gone."""
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Coroutine
 from contextlib import suppress
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Duty(ABC):
@@ -24,3 +28,22 @@ class Duty(ABC):
     @abstractmethod
     async def _run(self) -> None:
         """The work, which never ends by itself."""
+
+
+async def finished(work: "asyncio.Task[T] | Coroutine[Any, Any, T]") -> T:
+    """The result of work that must come to its end, however often who waits for it is cancelled: that is told then.
+
+    A call that is gone is cancelled more than once, and what cleans up behind it must not be given up for that.
+    """
+    task = work if isinstance(work, asyncio.Task) else asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        if not task.cancelled():
+            task.exception()  # seen: what is told is that nobody waits any more
+        raise cancelled
+    return task.result()

@@ -14,6 +14,7 @@ from typing import TypeVar
 from prometheus_client import Counter
 
 from wuzapi_manager_server.domain.backup import Backup, Origin, Retention, newest_verified
+from wuzapi_manager_server.duty import finished
 from wuzapi_manager_server.errors import Code, Conflict, DatabaseError, FileSystemError, ServiceError, Text
 from wuzapi_manager_server.observe import failure, logger
 from wuzapi_manager_server.secret_box import SecretBox
@@ -187,7 +188,7 @@ class Backups:
         try:
             yield plain
         finally:
-            await asyncio.to_thread(context.__exit__, None, None, None)
+            await finished(asyncio.to_thread(context.__exit__, None, None, None))
 
     async def _keep_present(self) -> Backup:
         """A backup of what a restore replaces. That is not verified where damage is why there is a restore."""

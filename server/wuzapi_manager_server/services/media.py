@@ -20,7 +20,7 @@ import orjson
 from wuzapi_manager_server.domain.caller import User
 from wuzapi_manager_server.domain.media import Kind, check_media_type, check_size, type_of
 from wuzapi_manager_server.domain.uploaded_media import UploadedMedia
-from wuzapi_manager_server.duty import Duty
+from wuzapi_manager_server.duty import Duty, finished
 from wuzapi_manager_server.errors import InvalidInput, NotFound, ServiceError, Text, Violation
 from wuzapi_manager_server.observe import failure, logger
 from wuzapi_manager_server.secret_box import SecretBox
@@ -87,7 +87,7 @@ class MediaUploads(Duty):
                 raise _bad("sha256", "is not that of the bytes received", "não corresponde aos bytes recebidos")
             name, until = await _settled(incoming.keep)
         finally:
-            await asyncio.to_thread(incoming.close)
+            await _settled(incoming.close)
         moment = datetime.fromtimestamp(int(until), UTC)
         media = UploadedMedia(name, at, sha256, type_of(head), announced.mime_type.strip().lower(), moment)
         return Kept(self._box.seal(_PURPOSE, _dumped(media), _context(user)), media)
@@ -148,9 +148,8 @@ async def _settled(work: Callable[[], T], undo: Callable[[T], None] = lambda _: 
     """The result of work on a thread. Who is cancelled waits until the thread is done with the file, and undoes it."""
     task = asyncio.create_task(asyncio.to_thread(work))
     try:
-        return await asyncio.shield(task)
+        return await finished(task)
     except asyncio.CancelledError:
-        await asyncio.wait({task})
         if task.exception() is None:
             undo(task.result())
         raise

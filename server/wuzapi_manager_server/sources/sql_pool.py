@@ -19,6 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from wuzapi_manager_server.domain.connection import SqlServer
 from wuzapi_manager_server.domain.deadline import Deadline, timed_out
+from wuzapi_manager_server.duty import finished
 from wuzapi_manager_server.errors import ConnectionFailed, ServiceError, Text
 from wuzapi_manager_server.observe import logger
 from wuzapi_manager_server.sources.sql_statements import Statements
@@ -141,7 +142,7 @@ class ServerPool:
                 try:
                     yield session
                 finally:
-                    await session.end()
+                    await finished(session.end())
 
     @contextmanager
     def _in_use(self) -> Iterator[None]:
