@@ -138,7 +138,8 @@ def test_a_value_that_is_none_is_told(fresh: World) -> None:
         for damage in (
             f"UPDATE database_connections SET status = 'activf', version = version + 1 WHERE id = {kind}",
             (
-                f"UPDATE database_connections SET password = substr(password, 1, 40) || 'x' || substr(password, 42),"
+                "UPDATE database_connections SET password = substr(password, 1, 40)"
+                " || CASE substr(password, 41, 1) WHEN 'x' THEN 'y' ELSE 'x' END || substr(password, 42),"
                 f" version = version + 1 WHERE id = {secret}"
             ),
             "UPDATE system_metadata SET created_at = '2O26' || substr(created_at, 5) WHERE key = 'k'",
