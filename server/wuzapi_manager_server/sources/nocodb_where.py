@@ -9,7 +9,6 @@ the closing quote away. An empty condition is never sent: it would mean all rows
 """
 
 import json
-import math
 import re
 from collections.abc import Sequence
 from decimal import Decimal
@@ -52,7 +51,7 @@ def owned(table: NocoTable, owner: Owner | None) -> str:
     if column.column.type in (ColumnType.INTEGER, ColumnType.DECIMAL, ColumnType.FLOAT):
         # Another spelling of a number is another user.
         number = number_of(owner.value)
-        if not isinstance(number, Decimal) or (_whole(column) and not _fits(number, _LONGEST)):
+        if not isinstance(number, Decimal):
             raise NoRow
         return _number(column, "eq", number) if column.kind in _NUMBERS else ""
     if column.kind in _NUMBERS:  # bits
@@ -181,15 +180,24 @@ def _number(column: NocoColumn, operator: str, value: Cell) -> str:
         return ""
     if not _whole(column):
         return f'({column.id},{operator},"{format(number, "f")}")'
-    if not _fits(number, _LONGEST):
+    whole = int(number)
+    if whole != number:
         return ""
-    if not _fits(number, _BITS.get(column.native, _LONGEST)):
-        return _digits(column, str(int(number))) if operator == "eq" else ""
-    return f'({column.id},{operator},"{int(number)}")'
+    if operator == "eq":
+        return _equal(column, whole)
+    return f'({column.id},{operator},"{whole}")' if _fits(column, whole) else ""
 
 
-def _fits(number: Decimal | float, bits: int) -> bool:
-    return math.isfinite(number) and number == int(number) and -(2 ** (bits - 1)) <= number < 2 ** (bits - 1)
+def _fits(column: NocoColumn, whole: int) -> bool:
+    largest = 1 << (_BITS.get(column.native, _LONGEST) - 1)
+    return -largest <= whole < largest
+
+
+def _equal(column: NocoColumn, whole: int) -> str:
+    """Lets through that whole number. Raises NoRow for one that no column holds."""
+    if not -(1 << (_LONGEST - 1)) <= whole < 1 << (_LONGEST - 1):
+        raise NoRow
+    return f'({column.id},eq,"{whole}")' if _fits(column, whole) else _digits(column, str(whole))
 
 
 def _digits(column: NocoColumn, text: str) -> str:
@@ -227,11 +235,8 @@ def _is_uuid(text: str) -> bool:
 
 
 def _exactly(column: NocoColumn, part: Scalar) -> str:
-    if _whole(column) and isinstance(part, int | float):
-        if not _fits(part, _LONGEST):
-            raise NoRow
-        if not _fits(part, _BITS.get(column.native, _LONGEST)):
-            return _digits(column, str(int(part)))
+    if _whole(column) and isinstance(part, int):
+        return _equal(column, part)
     return f"({column.id},null)" if part is None else f"({column.id},eq,{_said(column, part)})"
 
 

@@ -18,7 +18,7 @@ from wuzapi_manager_server.sources.sql_table import SqlTable
 from wuzapi_manager_server.sources.sql_work import Job, outcome_unknown
 
 PARAMETERS = 1000
-"""Values in one INSERT, unless a single row has more."""
+"""Values in one INSERT or UPDATE, unless a single row has more."""
 
 LARGEST = 1 << 20
 """Bytes of values in one statement, unless a single row has more: servers bound the length of a statement."""

@@ -89,16 +89,13 @@ def unseal(sealed: Readable, plain: Path, box: SecretBox, watch: Watch) -> Diges
         header = sealed.read(_HEADER.size)
         cipher, chunk = _opened(header, box)
         tally.add(header)
-        room = memoryview(bytearray(chunk))
         for number, (piece, last) in enumerate(_pieces(sealed, chunk + _TAG)):
             watch()
             tally.add(piece)
-            part = room[: max(0, len(piece) - _TAG)]
             try:
-                cipher.decrypt_into(_nonce(number, last=last), piece, header, part)
+                target.write(cipher.decrypt(_nonce(number, last=last), piece, header))
             except InvalidTag:
                 raise Damaged(f"the part from byte {tally.size - len(piece)} to byte {tally.size}") from None
-            target.write(part)
         return tally.digest()
 
 
@@ -188,4 +185,4 @@ class _Tally:
 
 
 def _new(file: Path) -> BinaryIO:
-    return os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb", _CHUNK)
+    return os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")

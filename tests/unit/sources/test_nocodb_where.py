@@ -21,14 +21,15 @@ _TOKEN = re.compile(
 HOSTILE = ["\\", "a\\", '"', "'", "'\"", "')~or(cid,gt,'0", '")~or(cid,gt,"0', "a,b", "%", "_", "\n", "\x01", "()", "~"]
 
 
-def table_with(*keys: str) -> NocoTable:
+def table_with(*keys: str, native: str = "") -> NocoTable:
     kinds = {"id": "ID", "text": "LongText", "n": "Number", "d": "Decimal", "day": "Date", "o": "SpecificDBType"}
     return table_of(
         {
             "id": "mtable",
             "base_id": "pbase",
             "columns": [
-                {"id": f"c{name}", "title": name, "uidt": kind, "pk": int(name in keys)} for name, kind in kinds.items()
+                {"id": f"c{name}", "title": name, "uidt": kind, "dt": native, "pk": int(name in keys)}
+                for name, kind in kinds.items()
             ],
         }
     )
@@ -155,3 +156,26 @@ def test_nothing_joined_is_nothing() -> None:
     assert joined("and", ["", ""]) == joined("or", []) == ""
     cells: tuple[Cell, ...] = ()
     assert narrowed(TABLE, Comparison("text", Op.IN, cells)) == ""
+
+
+@pytest.mark.parametrize(
+    ("native", "part", "said"),
+    [
+        ("integer", 7, '(cn,eq,"7")'),
+        ("integer", -(2**31), '(cn,eq,"-2147483648")'),
+        ("integer", 2**31, '(cn,like,"2147483648")'),
+        ("smallint", 2**15, '(cn,like,"32768")'),
+        ("bigint", 2**63 - 1, f'(cn,eq,"{2**63 - 1}")'),
+        ("integer", 1.5, '(cn,eq,"1.5")'),  # what SQLite keeps in such a column
+    ],
+)
+def test_a_whole_number_is_asked_for_as_its_column_can_hold_it(native: str, part: float, said: str) -> None:
+    """PostgreSQL refuses to compare with a number of more bits; SQLite has 64 in every column, or what is no number."""
+    assert of_key(table_with("n", native=native), (part,)) == said
+
+
+@pytest.mark.parametrize("part", [2**63, -(2**63) - 1])
+def test_a_whole_number_that_no_column_holds_is_nowhere(part: int) -> None:
+    """There is nothing to ask for."""
+    with pytest.raises(NoRow):
+        of_key(table_with("n", native="bigint"), (part,))

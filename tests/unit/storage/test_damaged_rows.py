@@ -27,6 +27,13 @@ TABLES = {
     "user_changes (user_id, created_at)": "'u', 't'",
 }
 
+KEYS = {
+    "system_metadata": "key + 0",
+    "idempotency_requests": "created_at + 0",
+    "connection_assignments": "connection_id",
+}
+"""What numbers the rows of a table, where that is not its id."""
+
 
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[apsw.Connection]:
@@ -47,8 +54,7 @@ def test_nothing_is_said_of_what_is_as_it_was_written(connection: apsw.Connectio
 def test_every_damaged_row_is_named(connection: apsw.Connection, table: str) -> None:
     """In every table, whether it is the first of it, the last, or among others."""
     connection.create_scalar_function("row_checksum", lambda *_: 1, deterministic=True)
-    key = {"system_metadata": "key + 0", "idempotency_requests": "created_at + 0"}.get(table, "id")
-    key = "connection_id" if table == "connection_assignments" else key
+    key = KEYS.get(table, "id")
     column = {"audit_events": "outcome", "connection_assignments": "user_secret"}.get(table, "created_at")
     column = "sealed" if table == "idempotency_requests" else column
     connection.execute(f"UPDATE {table} SET {column} = 'other' WHERE {key} IN (1, 77, 200, 300)")
@@ -64,8 +70,7 @@ def test_every_damaged_row_is_named(connection: apsw.Connection, table: str) -> 
 def test_a_row_with_a_value_that_is_none_is_named(connection: apsw.Connection, table: str) -> None:
     """Bytes where a text was: the row is named as the others are, and so is what is damaged behind it."""
     connection.create_scalar_function("row_checksum", lambda *_: 1, deterministic=True)
-    key = {"system_metadata": "key + 0", "idempotency_requests": "created_at + 0"}.get(table, "id")
-    key = "connection_id" if table == "connection_assignments" else key
+    key = KEYS.get(table, "id")
     column = {"audit_events": "outcome", "connection_assignments": "user_secret"}.get(table, "updated_at")
     column = {"idempotency_requests": "sealed", "user_changes": "user_id"}.get(table, column)
     connection.execute(f"UPDATE {table} SET {column} = x'ff' WHERE {key} IN (1, 129, 130)")
