@@ -8,14 +8,13 @@ from functools import cmp_to_key
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.filter import And, Comparison, Not, Or
 from wuzapi_manager_server.domain.row_scope import RowScope
-from wuzapi_manager_server.domain.table import Cell, ColumnType, Json, Key, Owner, Row, Scalar
-from wuzapi_manager_server.domain.values import to_json
-from wuzapi_manager_server.errors import Code, InvalidInput, NocodbError, QueryFailed, Text, Violation
-from wuzapi_manager_server.sources.base import Query, Sort, Where
-from wuzapi_manager_server.sources.matching import Rank, holds, rank
+from wuzapi_manager_server.domain.table import Json, Key, Owner, Row
+from wuzapi_manager_server.errors import Code, NocodbError, QueryFailed, Text
+from wuzapi_manager_server.sources.base import Query, Where
+from wuzapi_manager_server.sources.matching import holds
 from wuzapi_manager_server.sources.nocodb_api import Api, Gone, Refusal, table_gone
+from wuzapi_manager_server.sources.nocodb_order import Order, wrong_token
 from wuzapi_manager_server.sources.nocodb_table import NocoColumn, NocoTable
-from wuzapi_manager_server.sources.nocodb_values import to_cell
 from wuzapi_manager_server.sources.nocodb_where import NoRow, behind, joined, narrowed, of_key, owned
 from wuzapi_manager_server.upstreams.http import TooLarge
 
@@ -33,6 +32,18 @@ class Stale(Exception):
     """The table has other columns than it was described with."""
 
 
+@dataclass
+class _Ask:
+    """The question for the next records of a list."""
+
+    where: str
+    size: int
+    down: bool = False
+    only: Sequence[str] = ()
+    behind: str = ""
+    passed: int = 0
+
+
 @dataclass(frozen=True)
 class Reader:
     """Reads one table as it was described."""
@@ -43,7 +54,7 @@ class Reader:
     async def page(self, query: Query, deadline: Deadline) -> list[Row]:
         """At most `query.limit` rows. Raises Stale."""
         limit = query.limit or PAGE
-        order = _Order(self.table, query.order)
+        order = Order(self.table, query.order)
         if order.by_key is None:
             return await self._sorted(query, order, limit, deadline)
         rows: list[Row] = []
@@ -74,27 +85,11 @@ class Reader:
             base = joined("and", [owned(self.table, query.owner), narrowed(self.table, query.where)])
         except NoRow:
             return
-        keys, after, passed = self.table.keys, query.after, 0
-        size = min(first, PAGE)
+        keys, after, ask = self.table.keys, query.after, _Ask(base, min(first, PAGE), down=down, only=only)
         scope = RowScope(query.owner, must_stamp=False)
         while True:
-            further = behind(keys, _key(after, keys), descending=down) if after else ""
-            where = joined("and", [base, further])
-            params = [("limit", str(size)), ("offset", str(passed)), ("sort", self._sort(down))]
-            try:
-                records, last = await self._list(
-                    where, [each for each in params if each[1] not in ("", "0")], only, deadline()
-                )
-            except TooLarge:
-                if size == 1:
-                    raise _too_large() from None
-                size = max(1, size // 4)
-                continue
-            except (Stale, NocodbError):
-                if not base or passed:
-                    raise
-                base = ""  # the database behind NocoDB may refuse to compare so: every row is looked at here
-                continue
+            ask.behind = behind(keys, _key(after, keys), descending=down) if after else ""
+            records, last = await self._records(ask, deadline())
             fresh = [row for row in self.table.rows(records) if not keys or row.key != after]
             yield [
                 row
@@ -108,8 +103,8 @@ class Reader:
                     raise _no_further()
                 after = fresh[-1].key
             else:
-                passed += len(records)
-            size = PAGE if only else min(PAGE, max(size, 100))
+                ask.passed += len(records)
+            ask.size = PAGE if only else min(PAGE, max(ask.size, 100))
 
     async def get(self, key: Key, owner: Owner | None, deadline: Deadline) -> Row | None:
         """The row of that key in the scope of the owner; none for null, which many may have. Raises Stale."""
@@ -155,7 +150,7 @@ class Reader:
             if rows:
                 yield rows
 
-    async def _sorted(self, query: Query, order: "_Order", limit: int, deadline: Deadline) -> list[Row]:
+    async def _sorted(self, query: Query, order: "Order", limit: int, deadline: Deadline) -> list[Row]:
         """A page in an order that NocoDB cannot be trusted with: every row that matches is looked at."""
         kept: list[Row] = []
         seen = 0
@@ -173,25 +168,34 @@ class Reader:
 
     async def _matching(self, where: str, deadline: Deadline) -> AsyncGenerator[list[Row]]:
         """Rows by a condition on the key alone, in answers as large as they may be."""
-        size, passed = PAGE, 0
+        ask = _Ask(where, PAGE)
         while True:
-            params = [("limit", str(size)), *([("offset", str(passed))] if passed else ()), ("sort", self._sort(False))]
-            try:
-                records, last = await self._list(where, params, (), deadline)
-            except TooLarge:
-                if size == 1:
-                    raise _too_large() from None
-                size = max(1, size // 4)
-                continue
-            except (Stale, NocodbError):
-                if not where or passed:
-                    raise
-                where = ""  # see scan
-                continue
+            records, last = await self._records(ask, deadline)
             yield list(self.table.rows(records))
-            passed += len(records)
+            ask.passed += len(records)
             if last or not records:
                 return
+
+    async def _records(self, ask: "_Ask", deadline: Deadline) -> tuple[list[dict[str, Json]], bool]:
+        """The next records, and whether they are the last.
+
+        Fewer where the answer would be too large, and without the condition where it is refused; what is asked for
+        next is asked for so too.
+        """
+        while True:
+            where = joined("and", [ask.where, ask.behind])
+            params = [("limit", str(ask.size)), *([("offset", str(ask.passed))] if ask.passed else ())]
+            params += [("sort", sort)] if (sort := self._sort(ask.down)) else []
+            try:
+                return await self._list(where, params, ask.only, deadline)
+            except TooLarge:
+                if ask.size == 1:
+                    raise _too_large() from None
+                ask.size = max(1, ask.size // 4)
+            except (Stale, NocodbError):
+                if not ask.where or ask.passed:
+                    raise
+                ask.where = ""  # the database behind NocoDB may refuse to compare so: every row is looked at here
 
     async def _list(
         self, where: str, params: Sequence[tuple[str, str]], only: Sequence[str], deadline: Deadline
@@ -232,61 +236,9 @@ class Reader:
         return ",".join(f"-{each.id}" if down else each.id for each in self.table.keys)
 
 
-class _Order:
-    """The order of a list. `by_key`: it is the key's own (False) or its reverse (True); None where it is another."""
-
-    def __init__(self, table: NocoTable, sorts: Sequence[Sort]) -> None:
-        names = [sort.column for sort in sorts]
-        ties = [Sort(name) for name in table.table.primary_key if name not in names]
-        self._table = table
-        self._sorts = [*sorts, *ties]
-        self._columns = [table.by_name[sort.column] for sort in self._sorts]
-        keys = table.table.primary_key
-        sortable = all(each.column.type in _KEYS for each in table.keys)
-        self.by_key: bool | None = None
-        if sortable and (not sorts or (keys == (sorts[0].column,) and table.keys[0].column.type is ColumnType.INTEGER)):
-            self.by_key = bool(sorts) and sorts[0].descending
-
-    def cursor(self, row: Row) -> Row:
-        """The row with the place in this order as its cursor."""
-        return row._replace(cursor=tuple(_dumped(self._table.cell(row, sort.column)) for sort in self._sorts))
-
-    def place(self, after: Key) -> Row:
-        """A row that stands at a place."""
-        if len(after) != len(self._columns):
-            raise _wrong_token()
-        cells: list[Cell] = [None] * len(self._table.columns)
-        for column, part in zip(self._columns, after, strict=True):
-            cells[self._table.table.index[column.column.name]] = _loaded(part, column)
-        return Row((), after, tuple(cells))
-
-    def compare(self, one: Row, other: Row) -> int:
-        """Below 0 where one comes before the other."""
-        for sort in self._sorts:
-            mine, its = (self._rank(row, sort.column) for row in (one, other))
-            if mine != its:
-                return -1 if (mine < its) is not sort.descending else 1
-        return 0
-
-    def _rank(self, row: Row, name: str) -> Rank:
-        return rank(self._table.cell(row, name))
-
-
-_KEYS = frozenset({ColumnType.INTEGER, ColumnType.TEXT, ColumnType.OTHER, ColumnType.UUID})
-
-
-def _dumped(cell: Cell) -> Scalar:
-    value = to_json(cell)
-    return cell if isinstance(cell, int | float | bytes) else value if value is None or isinstance(value, str) else ""
-
-
-def _loaded(part: Scalar, column: NocoColumn) -> Cell:
-    return part if isinstance(part, bytes) else to_cell(part, column.column)
-
-
 def _key(after: Key, keys: Sequence[NocoColumn]) -> Key:
     if len(after) != len(keys):
-        raise _wrong_token()
+        raise wrong_token()
     return after
 
 
@@ -326,10 +278,6 @@ def _named(where: Where | None) -> set[str]:
             return {name for part in parts for name in _named(part)}
         case _:
             return set()
-
-
-def _wrong_token() -> InvalidInput:
-    return InvalidInput([Violation("page_token", Text("it does not belong to this list", "não pertence a esta lista"))])
 
 
 def _too_large() -> QueryFailed:
