@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 from wuzapi_manager_server.domain.connection import Airtable, Source
 from wuzapi_manager_server.domain.deadline import Deadline
@@ -26,10 +26,10 @@ from wuzapi_manager_server.sources.airtable_api import AirtableApi, Altered, Exp
 from wuzapi_manager_server.sources.airtable_match import is_behind, is_owned, matches, ordered
 from wuzapi_manager_server.sources.airtable_rate import Rates
 from wuzapi_manager_server.sources.airtable_schema import Layout, layout_of
-from wuzapi_manager_server.sources.airtable_trial import Steps, steps_of
 from wuzapi_manager_server.sources.airtable_write import Found, Writer, admitted
 from wuzapi_manager_server.sources.base import Change, Guard, Outcome, Query, Where
-from wuzapi_manager_server.sources.trial import tried
+from wuzapi_manager_server.sources.trial import Trying, table_steps, tried
+from wuzapi_manager_server.sources.web_trial import way_there
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
 from wuzapi_manager_server.upstreams.http import HttpUpstream
 
@@ -61,16 +61,22 @@ class AirtableEngine:
         url = _base_url(configuration)
         upstream = HttpUpstream(url, timeout=self._timeout, guard=self._guard, metrics=self._metrics, in_flight=8)
         api = AirtableApi(upstream, configuration, self._rates.of(url, configuration.base_id))
-        return AirtableSource(api, configuration.table_id, partial(steps_of, guard=self._guard, url=url))
+        return AirtableSource(api, configuration.table_id, partial(way_there, guard=self._guard, url=url))
+
+
+class _WayThere(Protocol):
+    """See web_trial.way_there."""
+
+    def __call__(self, ask: Callable[[], Awaitable[Text]], *, deadline: Deadline) -> Mapping[str, Trying]: ...
 
 
 class AirtableSource:
     """See RecordSource. Writes of several records find all of them first, and are then done ten at a time."""
 
-    def __init__(self, api: AirtableApi, name: str, steps: Steps) -> None:
+    def __init__(self, api: AirtableApi, name: str, way_there: "_WayThere") -> None:
         self._api = api
         self._name = name
-        self._steps = steps
+        self._way_there = way_there
         self._layout: tuple[float, Layout] | None = None
         self._kept: tuple[object, list[Row]] | None = None
         self._writer = Writer(api)
@@ -151,7 +157,16 @@ class AirtableSource:
     async def test(self, user_link_field: str, deadline: Deadline) -> list[Step]:
         """See RecordSource."""
         self._layout = None
-        return await tried(self._steps(self, user_link_field=user_link_field, deadline=deadline))
+
+        async def ask() -> Text:
+            count = await self._tables_shown(deadline)
+            return Text(
+                f"Airtable accepts the token and shows {count} tables of the base",
+                f"O Airtable aceita o token e mostra {count} tabelas da base",
+            )
+
+        steps = self._way_there(ask, deadline=deadline)
+        return await tried({**steps, **table_steps(self, user_link_field, deadline)})
 
     async def tables(self, after: tuple[str, str], limit: int, deadline: Deadline) -> SourceTables:
         """See RecordSource. The name of a table is its id, by which it is connected; its title what people call it."""
@@ -167,8 +182,7 @@ class AirtableSource:
         """See RecordSource."""
         await self._api.close()
 
-    async def base_answers(self, deadline: Deadline) -> int:
-        """How many tables the base shows to the token."""
+    async def _tables_shown(self, deadline: Deadline) -> int:
         try:
             return len(await self._api.tables(deadline))
         except Hidden:

@@ -1,8 +1,7 @@
 """How a column of a MySQL or MariaDB table is compared, sorted and read."""
 
-import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from ipaddress import ip_address
 from uuid import UUID
@@ -15,7 +14,7 @@ from wuzapi_manager_server.domain.table import Cell, Column, ColumnType, Scalar
 from wuzapi_manager_server.sources import mysql_values
 from wuzapi_manager_server.sources.mysql_types import GEOMETRIES, Declared
 from wuzapi_manager_server.sources.mysql_values import Unfit
-from wuzapi_manager_server.sources.sql_table import Condition, Element, SqlColumn, bad_value
+from wuzapi_manager_server.sources.sql_table import ORDERED, Condition, Element, SqlColumn, bad_value
 
 SORTED_BY = 512
 """Characters at the start of a long text that it is sorted by; the server itself looks at max_sort_length bytes."""
@@ -31,13 +30,6 @@ _TIME = re.compile(r"-?\d{2,3}:\d\d:\d\d(?:\.(\d{1,6}))?", re.ASCII)
 _LOWER = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"abcdefghijklmnopqrstuvwxyz")
 
 _RAW = NullType()
-
-_ORDERED: Mapping[Op, Callable[[Element, Element], Condition]] = {
-    Op.LT: operator.lt,
-    Op.LE: operator.le,
-    Op.GT: operator.gt,
-    Op.GE: operator.ge,
-}
 
 
 class MysqlColumn(SqlColumn):
@@ -165,28 +157,8 @@ class MysqlColumn(SqlColumn):
         spelled = self.declared.base == "bit" or "zerofill" in self.declared.type
         return same if spelled else sa.and_(same, self._bytes == _literal(value.encode()))
 
-    def compare(self, op: Op, values: tuple[Cell, ...]) -> Condition:  # noqa: PLR0911 - one return an operator
-        """The comparison, under the column's own collation."""
-        match op:
-            case Op.IS_NULL:
-                return self.element.is_(sa.null())
-            case Op.IS_NOT_NULL:
-                return self.element.is_not(sa.null())
-            case Op.CONTAINS:
-                return self._place_of(values[0]) > 0
-            case Op.STARTS_WITH:
-                return self._place_of(values[0]) == 1
-            case Op.EQ | Op.IN:
-                return self._is_one_of(values)
-            case Op.NE:
-                return sa.not_(sa.func.coalesce(self._is_one_of(values), sa.false()))
-            case Op.BETWEEN:
-                return sa.and_(self._bounded(Op.GE, values[0]), self._bounded(Op.LE, values[1]))
-            case _:
-                return self._bounded(op, values[0])
-
-    def _place_of(self, value: Cell) -> sa.ColumnElement[int]:
-        """Where a text starts in the column, in bytes from 1; 0 where it does not.
+    def place_of(self, value: Cell) -> sa.ColumnElement[int]:
+        """See SqlColumn. In bytes.
 
         The bytes are read as Hebrew, an alphabet of one byte a letter whose lower case is that of ASCII alone; no
         character of UTF-8 begins within another.
@@ -201,17 +173,16 @@ class MysqlColumn(SqlColumn):
         except Unfit as unfit:
             raise bad_value(self.column.name, unfit.text) from unfit
 
-    def _is_one_of(self, values: tuple[Cell, ...]) -> Condition:
-        raws = [self._raw(value) for value in values if value is not None]
-        equal: Condition
+    def equals(self, values: Sequence[Cell]) -> Condition:
+        """See SqlColumn."""
+        raws = [self._raw(value) for value in values]
         if len(raws) == 1 or self._foreign:
-            equal = sa.or_(sa.false(), *map(self._is, raws))
-        else:
-            equal = self._valued.in_([_literal(raw) for raw in raws])
-        return sa.or_(equal, self.element.is_(sa.null())) if None in values else equal
+            return sa.or_(sa.false(), *map(self._is, raws))
+        return self._valued.in_([_literal(raw) for raw in raws])
 
-    def _bounded(self, op: Op, value: Cell) -> Condition:
-        return _ORDERED[op](self._valued, self._value(self._raw(value)))
+    def bounded(self, op: Op, value: Cell) -> Condition:
+        """See SqlColumn."""
+        return ORDERED[op](self._valued, self._value(self._raw(value)))
 
     @property
     def _valued(self) -> Element:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TypeVar
 
 from wuzapi_manager_server.domain.connection import Nocodb, Source
@@ -14,9 +14,9 @@ from wuzapi_manager_server.sources.base import Change, Guard, Outcome, Query, Wh
 from wuzapi_manager_server.sources.nocodb_api import Api, Gone, Refusal, table_gone
 from wuzapi_manager_server.sources.nocodb_read import Reader, Stale
 from wuzapi_manager_server.sources.nocodb_table import NocoTable, table_of
-from wuzapi_manager_server.sources.nocodb_trial import Trial
 from wuzapi_manager_server.sources.nocodb_write import Writer
-from wuzapi_manager_server.sources.trial import tried
+from wuzapi_manager_server.sources.trial import table_steps, tried
+from wuzapi_manager_server.sources.web_trial import way_there
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
 from wuzapi_manager_server.upstreams.http import HttpUpstream
 
@@ -113,8 +113,14 @@ class NocodbSource:
     async def test(self, user_link_field: str, deadline: Deadline) -> list[Step]:
         """See RecordSource."""
         self._table = None
-        trial = Trial(self, self._api, self._guard, self._configuration, user_link_field, deadline)
-        return await tried(trial.steps())
+
+        async def ask() -> Text:
+            with suppress(Gone, Refusal):  # an answer all the same
+                await self._api.read(("meta", "bases"), deadline)
+            return Text("The token is valid", "O token é válido")
+
+        steps = way_there(ask, self._guard, self._configuration.host, deadline)
+        return await tried(steps | table_steps(self, user_link_field, deadline))
 
     async def tables(self, after: tuple[str, str], limit: int, deadline: Deadline) -> SourceTables:
         """See RecordSource: the tables of the base by id, of all bases where it names none."""

@@ -1,7 +1,6 @@
 """How a column of a PostgreSQL table is compared, sorted and read."""
 
-import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import cast
@@ -15,11 +14,10 @@ from wuzapi_manager_server.domain.values import Refused, to_cell, to_json
 from wuzapi_manager_server.sources import postgresql_values
 from wuzapi_manager_server.sources.postgresql_types import BIGINT, TEXT, Cast, PgType
 from wuzapi_manager_server.sources.postgresql_values import BEYOND, Unfit
-from wuzapi_manager_server.sources.sql_table import Condition, Element, SqlColumn, bad_value
+from wuzapi_manager_server.sources.sql_table import ORDERED, Condition, Element, SqlColumn, bad_value
 
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 _NUMERIC = sa.types.Numeric(None, None)
-_ORDERED = {Op.LT: operator.lt, Op.LE: operator.le, Op.GT: operator.gt, Op.GE: operator.ge}
 _RAW_SCALARS = frozenset(
     {ColumnType.BOOLEAN, ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.TEXT, ColumnType.BYTES, ColumnType.OTHER}
 )
@@ -196,31 +194,27 @@ class PgColumn(SqlColumn):
             return sa.and_(native, _same_bytes(sa.cast(self.shown, TEXT), value))
         return native
 
-    def compare(self, op: Op, values: tuple[Cell, ...]) -> Condition:  # noqa: PLR0911 - one return an operator
-        """The comparison, under the column's own collation."""
-        element = self.sort
-        match op:
-            case Op.IS_NULL:  # of `sort`: a composite whose parts are all null is null itself to SQL
-                return element.is_(sa.null())
-            case Op.IS_NOT_NULL:
-                return element.is_not(sa.null())
-            case Op.CONTAINS:
-                return sa.func.strpos(self._folded, _fold(self._operand(values[0]))) > 0
-            case Op.STARTS_WITH:
-                return sa.func.starts_with(self._folded, _fold(self._operand(values[0])))
-            case Op.EQ | Op.IN:
-                return self._is_one_of(values)
-            case Op.NE:
-                return sa.not_(sa.func.coalesce(self._is_one_of(values), sa.false()))
-            case Op.BETWEEN:
-                return sa.and_(element >= self._compared(values[0]), element <= self._compared(values[1]))
-            case _:
-                return cast("Condition", _ORDERED[op](element, self._compared(values[0])))
+    @property
+    def presence(self) -> Element:
+        """See SqlColumn. Of `sort`: a composite whose parts are all null is null itself to SQL."""
+        return self.sort
 
-    def _is_one_of(self, values: tuple[Cell, ...]) -> Condition:
-        literals = [self._compared(value) for value in values if value is not None]
-        equal: Condition = self.sort == literals[0] if len(literals) == 1 else self.sort.in_(literals)
-        return sa.or_(equal, self.sort.is_(sa.null())) if None in values else equal
+    def equals(self, values: Sequence[Cell]) -> Condition:
+        """See SqlColumn."""
+        literals = [self._compared(value) for value in values]
+        return self.sort == literals[0] if len(literals) == 1 else self.sort.in_(literals)
+
+    def bounded(self, op: Op, value: Cell) -> Condition:
+        """See SqlColumn."""
+        return ORDERED[op](self.sort, self._compared(value))
+
+    def place_of(self, value: Cell) -> sa.ColumnElement[int]:
+        """See SqlColumn."""
+        return sa.func.strpos(self._folded, _fold(self._operand(value)), type_=sa.Integer)
+
+    def starts_with(self, value: Cell) -> Condition:
+        """See SqlColumn."""
+        return sa.func.starts_with(self._folded, _fold(self._operand(value)))
 
     def _operand(self, value: Cell) -> object:
         try:

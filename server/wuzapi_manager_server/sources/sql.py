@@ -14,9 +14,8 @@ from wuzapi_manager_server.domain.table import Cell, Key, Owner, Row, Table
 from wuzapi_manager_server.errors import QueryFailed, Text
 from wuzapi_manager_server.sources import sql_read, sql_write
 from wuzapi_manager_server.sources.base import Change, Guard, Outcome, Query, Where
-from wuzapi_manager_server.sources.sql_table import SqlTable, no_column
+from wuzapi_manager_server.sources.sql_table import SqlTable
 from wuzapi_manager_server.sources.sql_work import Job
-from wuzapi_manager_server.sources.trial import Trying, column_found, columns_found, rows_read, table_found
 
 T = TypeVar("T")
 
@@ -93,30 +92,6 @@ class SqlSource(ABC):
         if known is None or self.described_since() > DESCRIPTION_LIFE:
             known = await self.transaction(lambda connection, _: self._described(connection), deadline)
         return known.table
-
-    def table_steps(self, user_link_field: str, deadline: Deadline) -> dict[str, Trying]:
-        """The steps of `test` that come after the database has answered."""
-
-        async def table() -> Text:
-            self.forget()
-            return table_found(await self.describe(deadline))
-
-        async def columns() -> Text:
-            return columns_found(await self.describe(deadline))
-
-        async def link() -> Text:
-            found = await self.describe(deadline)
-            if found.column(user_link_field) is None:
-                raise no_column(user_link_field, found.name)
-            return column_found(user_link_field)
-
-        async def read() -> Text:
-            return rows_read(await self.fetch(Query(owner=None, limit=1), deadline))
-
-        steps: dict[str, Trying] = {"table": table, "columns": columns}
-        if user_link_field:
-            steps["user_link_field"] = link
-        return steps | {"read": read}
 
     async def fetch(self, query: Query, deadline: Deadline) -> Rows:
         """See RecordSource."""

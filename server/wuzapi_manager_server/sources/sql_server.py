@@ -19,7 +19,7 @@ from wuzapi_manager_server.sources.sql_pool import ServerPools
 from wuzapi_manager_server.sources.sql_read import Reading
 from wuzapi_manager_server.sources.sql_table import Altered, NoTable, SqlTable
 from wuzapi_manager_server.sources.sql_work import LONGEST_WAIT, Job, closed
-from wuzapi_manager_server.sources.trial import PORT_ANSWERS, addresses_found, tried
+from wuzapi_manager_server.sources.trial import PORT_ANSWERS, addresses_found, table_steps, tried
 
 T = TypeVar("T")
 
@@ -114,6 +114,7 @@ class ServerSource(SqlSource):
 
     async def test(self, user_link_field: str, deadline: Deadline) -> list[Step]:
         """See RecordSource."""
+        self.forget()
         deadline = self._pool.capped(deadline)
         addresses: list[str] = []
 
@@ -134,7 +135,7 @@ class ServerSource(SqlSource):
             return Text("The server accepts the credentials", "O servidor aceita as credenciais")
 
         steps = {"resolve": resolve, "connect": connect, "tls": tls, "authenticate": authenticate}
-        return await tried(steps | self.table_steps(user_link_field, deadline))
+        return await tried(steps | table_steps(self, user_link_field, deadline))
 
     async def close(self) -> None:
         """See RecordSource."""

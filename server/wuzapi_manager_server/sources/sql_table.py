@@ -1,7 +1,8 @@
 """A table as SQLAlchemy Core speaks of it, with what an engine knows of each column."""
 
+import operator
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,14 @@ Element = sa.ColumnElement[Any]
 """An expression: foreign values have no static type."""
 
 Condition = sa.ColumnElement[bool]
+
+ORDERED: Mapping[Op, Callable[[Element, Element], Condition]] = {
+    Op.LT: operator.lt,
+    Op.LE: operator.le,
+    Op.GT: operator.gt,
+    Op.GE: operator.ge,
+}
+"""How one expression is compared with another."""
 
 
 class SqlColumn(ABC):
@@ -72,9 +81,53 @@ class SqlColumn(ABC):
     def literal(self, scalar: Scalar) -> Element:
         """What `scalar` gave, as an expression. ValueError where no row can hold it."""
 
+    def compare(self, op: Op, values: tuple[Cell, ...]) -> Condition:  # noqa: PLR0911 - one return an operator
+        """The comparison, under the column's own collation; it may be unknown (NULL) where the column is null.
+
+        NE is not. QueryFailed (INVALID_ARGUMENT) for a value that the column is not compared with.
+        """
+        match op:
+            case Op.IS_NULL:
+                return self.presence.is_(sa.null())
+            case Op.IS_NOT_NULL:
+                return self.presence.is_not(sa.null())
+            case Op.CONTAINS:
+                return self.place_of(values[0]) > 0
+            case Op.STARTS_WITH:
+                return self.starts_with(values[0])
+            case Op.EQ | Op.IN:
+                return self._is_one_of(values)
+            case Op.NE:
+                return sa.not_(sa.func.coalesce(self._is_one_of(values), sa.false()))
+            case Op.BETWEEN:
+                return sa.and_(self.bounded(Op.GE, values[0]), self.bounded(Op.LE, values[1]))
+            case _:
+                return self.bounded(op, values[0])
+
+    def _is_one_of(self, values: tuple[Cell, ...]) -> Condition:
+        equal = self.equals([value for value in values if value is not None])
+        return sa.or_(equal, self.presence.is_(sa.null())) if None in values else equal
+
+    @property
+    def presence(self) -> Element:
+        """What is null where the column is."""
+        return self.element
+
     @abstractmethod
-    def compare(self, op: Op, values: tuple[Cell, ...]) -> Condition:
-        """The comparison; it may be unknown (NULL) where the column is null, except for NE."""
+    def equals(self, values: Sequence[Cell]) -> Condition:
+        """Whether the column is one of these, none of which is null."""
+
+    @abstractmethod
+    def bounded(self, op: Op, value: Cell) -> Condition:
+        """Whether the column is below or above a value (LT, LE, GT, GE)."""
+
+    @abstractmethod
+    def place_of(self, value: Cell) -> sa.ColumnElement[int]:
+        """Where a text starts in the column, from 1, whatever the case of its ASCII letters; 0 where it does not."""
+
+    def starts_with(self, value: Cell) -> Condition:
+        """Whether the column begins with a text, likewise."""
+        return self.place_of(value) == 1
 
     @abstractmethod
     def owned_by(self, value: str) -> Condition:

@@ -16,7 +16,7 @@ from wuzapi_manager_server.sources.sql_work import Job, closed
 from wuzapi_manager_server.sources.sqlite_file import SqliteFile, file_of
 from wuzapi_manager_server.sources.sqlite_folder import Located, SqliteFolder
 from wuzapi_manager_server.sources.sqlite_schema import describe, listed, schema_version
-from wuzapi_manager_server.sources.trial import tried
+from wuzapi_manager_server.sources.trial import table_steps, tried
 
 T = TypeVar("T")
 
@@ -130,6 +130,7 @@ class SqliteSource(SqlSource):
 
     async def test(self, user_link_field: str, deadline: Deadline) -> list[Step]:
         """See RecordSource. A file needs neither TLS nor authentication, so those steps are left out."""
+        self.forget()
 
         async def resolve() -> Text:
             await self._folder.workers.run(lambda _: self._folder.locate(self._database), deadline)
@@ -142,7 +143,7 @@ class SqliteSource(SqlSource):
                 f"É um banco SQLite; tabelas e visões: {count}",
             )
 
-        return await tried({"resolve": resolve, "connect": connect} | self.table_steps(user_link_field, deadline))
+        return await tried({"resolve": resolve, "connect": connect} | table_steps(self, user_link_field, deadline))
 
     async def close(self) -> None:
         """See RecordSource."""

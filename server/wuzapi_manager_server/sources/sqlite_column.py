@@ -11,7 +11,7 @@ from wuzapi_manager_server.domain.filter import Op
 from wuzapi_manager_server.domain.table import Cell, Column, ColumnType, Scalar
 from wuzapi_manager_server.domain.values import to_json
 from wuzapi_manager_server.sources import sqlite_values
-from wuzapi_manager_server.sources.sql_table import Condition, Element, SqlColumn, bad_value
+from wuzapi_manager_server.sources.sql_table import ORDERED, Condition, Element, SqlColumn, bad_value
 from wuzapi_manager_server.sources.sqlite_types import Affinity
 from wuzapi_manager_server.sources.sqlite_values import LARGEST, MOMENT, SMALLEST, BrokenText, Unfit
 
@@ -142,39 +142,18 @@ class SqliteColumn(SqlColumn):
     def _shows(self, raw: object, text: str) -> bool:
         return str(to_json(self.read(raw))) == text
 
-    def compare(self, op: Op, values: tuple[Cell, ...]) -> Condition:  # noqa: PLR0911 - one return an operator
-        """The comparison, under the column's own collation; sorts of value follow each other as SQLite orders them."""
-        match op:
-            case Op.IS_NULL:
-                return self.element.is_(sa.null())
-            case Op.IS_NOT_NULL:
-                return self.element.is_not(sa.null())
-            case Op.CONTAINS:
-                return self._place_of(values[0]) > 0
-            case Op.STARTS_WITH:
-                return self._place_of(values[0]) == 1
-            case Op.EQ | Op.IN:
-                return self._is_one_of(values)
-            case Op.NE:
-                return sa.not_(sa.func.coalesce(self._is_one_of(values), sa.false()))
-            case Op.BETWEEN:
-                return sa.and_(self._bounded(Op.GE, values[0]), self._bounded(Op.LE, values[1]))
-            case _:
-                return self._bounded(op, values[0])
-
-    def _place_of(self, value: Cell) -> sa.ColumnElement[int]:
-        """Where a text starts in the column, from 1, 0 where it does not: lower() of SQLite is for ASCII alone."""
+    def place_of(self, value: Cell) -> sa.ColumnElement[int]:
+        """See SqlColumn. lower() of SQLite is for ASCII alone."""
         raw = self.bind(value)
         text = raw if isinstance(raw, str) else str(raw)
         return sa.func.instr(sa.func.lower(self.element), sa.func.lower(_literal(text)), type_=sa.Integer)
 
-    def _is_one_of(self, values: tuple[Cell, ...]) -> Condition:
-        forms = [form for value in values if value is not None for form in self._forms(value)]
+    def equals(self, values: Sequence[Cell]) -> Condition:
+        """See SqlColumn."""
+        forms = [form for value in values for form in self._forms(value)]
         if len(forms) == 1:
-            equal: Condition = self._compared == _literal(forms[0])
-        else:
-            equal = self._compared.in_([_literal(form) for form in forms])
-        return sa.or_(equal, self.element.is_(sa.null())) if None in values else equal
+            return self._compared == _literal(forms[0])
+        return self._compared.in_([_literal(form) for form in forms])
 
     def _forms(self, value: Cell) -> Sequence[object]:
         """The spellings under which a value may be stored."""
@@ -193,10 +172,11 @@ class SqliteColumn(SqlColumn):
         spellings |= {form.removesuffix("+00:00") + "Z" for form in spellings if form.endswith("+00:00")}
         return sorted(spellings | {f"{form[:_DAY]}T{form[_DAY + 1 :]}" for form in spellings})
 
-    def _bounded(self, op: Op, value: Cell) -> Condition:
+    def bounded(self, op: Op, value: Cell) -> Condition:
+        """See SqlColumn: sorts of value follow each other as SQLite orders them."""
         raw = self.bind(value)
         if self.column.type is not ColumnType.TIMESTAMP or not isinstance(raw, str) or not MOMENT.fullmatch(raw):
-            return _ordered(op, self._compared, _literal(raw))
+            return ORDERED[op](self._compared, _literal(raw))
         # 'T' sorts behind ' ', so both spellings are compared with ' ' between day and time; before that stands a
         # bound on the day, which an index can answer ('U' is behind both).
         element = self._compared
@@ -209,19 +189,7 @@ class SqliteColumn(SqlColumn):
         )
         day = raw[:_DAY]
         coarse = element < _literal(day + "U") if op in {Op.LT, Op.LE} else element >= _literal(day)
-        return sa.and_(coarse, _ordered(op, spelled, _literal(raw)))
-
-
-def _ordered(op: Op, left: Element, right: Element) -> Condition:
-    match op:
-        case Op.LT:
-            return left < right
-        case Op.LE:
-            return left <= right
-        case Op.GT:
-            return left > right
-        case _:
-            return left >= right
+        return sa.and_(coarse, ORDERED[op](spelled, _literal(raw)))
 
 
 def _kind(element: Element) -> sa.ColumnElement[str]:

@@ -2,10 +2,13 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
 
+from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.table import Fault, Row, Step, Table
 from wuzapi_manager_server.errors import Code, DatabaseError, QueryFailed, ServiceError, Text, TimedOut
 from wuzapi_manager_server.observe import failure, logger
+from wuzapi_manager_server.sources.base import Query
 
 Trying = Callable[[], Awaitable[Text]]
 """Takes a step and says what was found. ServiceError where it fails."""
@@ -27,6 +30,10 @@ _BROKEN = Text("The service itself failed at this step", "O próprio serviço fa
 _AFTER_BREAKING = Text(
     "Try again; if it stays so, tell the operator, whose log says why",
     "Tente novamente; se persistir, avise o suporte: o motivo está no log do serviço",
+)
+_AFTER_NO_LINK = Text(
+    "Set user_link_field to the column that says whose a row is",
+    "Configure user_link_field com a coluna que identifica o dono da linha",
 )
 PORT_ANSWERS = Text("The port answers", "A porta responde")
 
@@ -50,6 +57,49 @@ async def tried(steps: Mapping[str, Trying]) -> list[Step]:
             break
         done.append(Step(name, True, time.monotonic() - begun, message))
     return done
+
+
+class Tried(Protocol):
+    """What `table_steps` needs of a source."""
+
+    async def describe(self, deadline: Deadline) -> Table:
+        """See RecordSource."""
+        ...
+
+    async def fetch(self, query: Query, deadline: Deadline) -> Sequence[Row]:
+        """See RecordSource."""
+        ...
+
+
+def table_steps(source: Tried, user_link_field: str, deadline: Deadline) -> dict[str, Trying]:
+    """The steps behind the one that authenticates. An empty `user_link_field` leaves its step out."""
+
+    async def table() -> Text:
+        return _table_found(await source.describe(deadline))
+
+    async def columns() -> Text:
+        return _columns_found(await source.describe(deadline))
+
+    async def link() -> Text:
+        if (await source.describe(deadline)).column(user_link_field) is None:
+            raise QueryFailed(
+                Text(
+                    f"The link field '{user_link_field}' is not a column of the table",
+                    f"Campo '{user_link_field}' não encontrado na tabela",
+                ),
+                suggestion=_AFTER_NO_LINK,
+                metadata={"column": user_link_field},
+            )
+        return Text(f"Column '{user_link_field}' was found", f"A coluna '{user_link_field}' foi encontrada")
+
+    async def read() -> Text:
+        rows = await source.fetch(Query(owner=None, limit=1), deadline)
+        if rows:
+            return Text("A row was read", "Uma linha foi lida")
+        return Text("The table is empty", "A tabela está vazia")
+
+    links = {"user_link_field": link} if user_link_field else {}
+    return {"table": table, "columns": columns, **links, "read": read}
 
 
 def fault_of(error: ServiceError) -> Fault:
@@ -81,7 +131,7 @@ def addresses_found(addresses: Sequence[str]) -> Text:
     return Text(f"The host has {count} allowed addresses", f"O host tem {count} endereços permitidos")
 
 
-def table_found(table: Table) -> Text:
+def _table_found(table: Table) -> Text:
     """The table, and why it takes no writes where it takes none."""
     name, reason = table.title or table.name, table.capabilities.read_only_reason
     found = Text(f"Table '{name}' was found", f"A tabela '{name}' foi encontrada")
@@ -90,22 +140,10 @@ def table_found(table: Table) -> Text:
     return Text(f"{found.en}; it takes no writes: {reason.en}", f"{found.pt}; é somente leitura: {reason.pt}")
 
 
-def columns_found(table: Table) -> Text:
+def _columns_found(table: Table) -> Text:
     """How many there are, and what the primary key is."""
     count, key = len(table.columns), ", ".join(table.primary_key)
     return Text(
         f"{count} columns; primary key: {key or 'none'}",
         f"Colunas: {count}; chave primária: {key or 'nenhuma'}",
     )
-
-
-def column_found(name: str) -> Text:
-    """The link field."""
-    return Text(f"Column '{name}' was found", f"A coluna '{name}' foi encontrada")
-
-
-def rows_read(rows: Sequence[Row]) -> Text:
-    """Whether there was anything to read."""
-    if rows:
-        return Text("A row was read", "Uma linha foi lida")
-    return Text("The table is empty", "A tabela está vazia")
