@@ -36,9 +36,10 @@ Caller = Public | Admin | User
 
 def is_user_token(text: str) -> bool:
     """Whether it has the form of a user's token: 8 to 256 printable ASCII characters without white space."""
-    return 8 <= len(text) <= 256 and text.isascii() and text.isprintable() and " " not in text  # noqa: PLR2004 - the seed's bounds
+    # The bounds of both are those of the original application.
+    return 8 <= len(text) <= 256 and text.isascii() and text.isprintable() and " " not in text  # noqa: PLR2004 - see above
 
 
 def is_admin_token(text: str) -> bool:
     """Whether it has the form of the administrator's token: as a user's, but of at least 16 characters."""
-    return len(text) >= 16 and is_user_token(text)  # noqa: PLR2004 - the seed's bound
+    return len(text) >= 16 and is_user_token(text)  # noqa: PLR2004 - see above

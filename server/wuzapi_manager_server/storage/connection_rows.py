@@ -149,7 +149,7 @@ def _connection_of(row: StoredConnection, users: Sequence[str], secret: str) -> 
 
 
 def status_text(status: ConnectionStatus) -> str:
-    """A status as it is stored: in lower case, as the seed has it."""
+    """A status as it is stored: in lower case, as the original application has it."""
     return status.value.lower()
 
 

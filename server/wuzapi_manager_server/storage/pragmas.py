@@ -17,7 +17,7 @@ _PAUSE = 0.01
 
 @dataclass(frozen=True)
 class Pragmas:
-    """The settings of a connection; the defaults are the seed's for production.
+    """The settings of a connection; the defaults are those of the original application in production.
 
     `cache_pages` below 0 counts KiB. With several processes on one file `mmap_bytes` is to be 0.
     """

@@ -197,7 +197,7 @@ def test_every_fault_of_wuzapi_has_its_answer(
 
 
 def test_a_slow_wuzapi_is_a_timeout_for_reads(ana: Caller, wuzapi: FakeWuzapi) -> None:
-    """In the seed's words."""
+    """In the words of the original application."""
     ana.relay.GetWebhook(pb.GetWebhookRequest())
     wuzapi.delay = 5.0
     with refused(grpc.StatusCode.DEADLINE_EXCEEDED, "TIMEOUT_ERROR") as refusal:

@@ -41,8 +41,8 @@ def data(response: pb.CallResponse) -> object:
     return MessageToDict(response.data)
 
 
-def test_a_get_has_the_seeds_answer(ana: Caller) -> None:
-    """Success, status and data come as the seed's client gave them, without what is secret."""
+def test_a_get_has_the_answer_of_the_original_application(ana: Caller) -> None:
+    """Success, status and data come as the original application's client gave them, without what is secret."""
     response = call(ana, GET, "/session/status")
     assert (response.success, response.status, response.error, response.code) == (True, 200, "", "")
     status = data(response)
@@ -221,7 +221,7 @@ def test_nothing_is_smuggled_by_a_query(ana: Caller, wuzapi: FakeWuzapi, query: 
 def test_an_error_of_wuzapi_is_an_answer(
     ana: Caller, wuzapi: FakeWuzapi, trouble: Trouble, status: int, code: str, error: str
 ) -> None:
-    """The status decides, whatever the body says; the text is the seed's."""
+    """The status decides, whatever the body says; the text is the original application's."""
     ana.relay.GetWebhook(pb.GetWebhookRequest())  # the user is known from here on
     wuzapi.trouble = trouble
     response = call(ana.with_metadata(accept_language="pt-BR"), POST, "/chat/archive", {"jid": "x"})

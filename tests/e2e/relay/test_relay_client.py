@@ -127,7 +127,7 @@ def test_a_lost_answer_is_the_clients_to_repeat(me: WuzapiManager, wuzapi: FakeW
 
 
 def test_a_call_gives_plain_values(me: WuzapiManager, admin: WuzapiManager) -> None:
-    """As the seed's client: success, status, data, error, code; errors of WUZAPI are answers."""
+    """As the original application's client: success, status, data, error, code; errors of WUZAPI are answers."""
     answer = me.call("GET", "/session/status")
     assert (answer.success, answer.status, answer.data["loggedIn"]) == (True, 200, True)
     assert not me.call("POST", "/status/set/text", {}).success

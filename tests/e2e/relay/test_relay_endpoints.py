@@ -138,9 +138,9 @@ def test_what_is_documented_but_not_routed_is_a_404(
 def test_the_administrators_calls_reach_their_endpoints(world: World, wuzapi: FakeWuzapi) -> None:
     """A user is made, read, changed and deleted in both ways; what is not there is NOT_FOUND."""
     admin = world.admin
-    user = {"name": "Seed", "token": "token-of-the-endpoints", "events": "Message,QR", "expiration": 0}
+    user = {"name": "Original", "token": "token-of-the-endpoints", "events": "Message,QR", "expiration": 0}
     made = MessageToDict(call(admin, POST, "/admin/users", user).data)
-    assert made["name"] == "Seed"
+    assert made["name"] == "Original"
     path = f"/admin/users/{made['id']}"
     assert call(admin, GET, path).success
     assert MessageToDict(call(admin, PUT, path, {"name": "Other"}).data) == {"message": "user updated successfully"}

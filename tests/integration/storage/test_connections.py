@@ -168,7 +168,7 @@ CHANGES: dict[str, Change] = {
 async def test_a_change_of_what_is_not_there_is_not_found(
     database: Database, store: ConnectionStore, change: Change
 ) -> None:
-    """The error names the id and speaks the seed's language."""
+    """The error names the id and is in the words of the original application."""
     with pytest.raises(NotFound) as raised:
         await database.write(lambda: change(store, None))
     assert raised.value.metadata == {"id": "1"}

@@ -36,15 +36,15 @@ async def test_the_models_are_the_tables(database: Database) -> None:
     assert list(StoredConnection._fields) == [field.name for field in models.DatabaseConnection._meta.sorted_fields]
 
 
-async def test_the_seeds_columns_and_indexes_are_there(database: Database) -> None:
-    """The tables keep the seed's columns; a user's list of connections is a table of its own."""
-    seed = {
+async def test_the_columns_and_indexes_of_the_original_application_are_there(database: Database) -> None:
+    """The tables keep the columns of the original application; a user's list of connections is a table of its own."""
+    original = {
         "database_connections": "id name type host port database_name username password table_name status nocodb_token"
         " nocodb_project_id nocodb_table_id user_link_field field_mappings created_at updated_at",
         "branding_config": "id app_name logo_url primary_color secondary_color created_at updated_at",
         "system_metadata": "key value created_at updated_at",
     }
-    for table, columns in seed.items():
+    for table, columns in original.items():
         found = {name for (name,) in database.rows(f"SELECT name FROM pragma_table_info('{table}')")}
         assert set(columns.split()) <= found
     indexes = {name for (name,) in database.rows("SELECT name FROM sqlite_schema WHERE type = 'index'")}

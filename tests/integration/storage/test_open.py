@@ -177,7 +177,7 @@ async def test_a_newer_schema_is_refused(path: Path) -> None:
 
 
 def test_a_file_that_is_no_database_is_corrupt(path: Path) -> None:
-    """Garbage is told as corruption, in the seed's words."""
+    """Garbage is told as corruption, in the words of the original application."""
     path.parent.mkdir()
     path.write_bytes(b"not a database " * 1000)
     with pytest.raises(DatabaseError) as raised:
@@ -218,7 +218,7 @@ async def test_check_tells_of_rows_that_refer_to_nothing(path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    """A file in the way of the folder is the seed's CANTOPEN, and the path is not told."""
+    """A file in the way of the folder is the original application's CANTOPEN, and the path is not told."""
     (tmp_path / "file").write_text("")
     with pytest.raises(DatabaseError) as raised:
         Database.open(tmp_path / "file" / "data" / "wuzapi.db")

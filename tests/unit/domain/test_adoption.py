@@ -142,7 +142,7 @@ def test_mappings_of_a_list() -> None:
 
 
 def test_mappings_of_an_object() -> None:
-    """The seed's form: column by field."""
+    """The original application's form: column by field."""
     assert mappings_of('{"numero": "order_number", "": "x", "y": 3}', "").mappings == (
         FieldMapping("numero", "order_number"),
     )

@@ -1,4 +1,4 @@
-"""SQLite's result codes in the seed's words."""
+"""SQLite's result codes in the words of the original application."""
 
 import errno
 
