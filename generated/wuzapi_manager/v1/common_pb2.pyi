@@ -115,7 +115,7 @@ class Column(_message.Message):
     field: _builtins.str
     """The name callers use, in records, filters, sorts and masks."""
     column: _builtins.str
-    """The name in the table. Empty where the caller is not an administrator and a mapping hides it."""
+    """The name in the table, for users too. Columns that a mapping hides are not given at all."""
     type: Global___ColumnType.ValueType
     """What it holds."""
     native_type: _builtins.str

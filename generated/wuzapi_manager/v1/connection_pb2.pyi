@@ -79,7 +79,9 @@ class _ConnectionStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Conn
     CONNECTION_STATUS_ERROR: _ConnectionStatus.ValueType  # 5
     """The last test failed."""
     CONNECTION_STATUS_TESTING: _ConnectionStatus.ValueType  # 6
-    """A test is running."""
+    """A test is running. The service never sets this itself: a test ends in CONNECTED or ERROR. It is there for callers
+    that set it with SetConnectionStatus.
+    """
 
 class ConnectionStatus(_ConnectionStatus, metaclass=_ConnectionStatusEnumTypeWrapper):
     """What is known of a connection's health. It is information for people; it does not open or close the connection."""
@@ -97,7 +99,9 @@ CONNECTION_STATUS_DISCONNECTED: ConnectionStatus.ValueType  # 4
 CONNECTION_STATUS_ERROR: ConnectionStatus.ValueType  # 5
 """The last test failed."""
 CONNECTION_STATUS_TESTING: ConnectionStatus.ValueType  # 6
-"""A test is running."""
+"""A test is running. The service never sets this itself: a test ends in CONNECTED or ERROR. It is there for callers
+that set it with SetConnectionStatus.
+"""
 Global___ConnectionStatus: _TypeAlias = ConnectionStatus  # noqa: Y015
 
 class _UserLinkValue:

@@ -161,8 +161,8 @@ class MaintenanceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CheckIntegrity(self, request, context):
-        """Checks the database for damage. It reads the whole file, which for a large one takes longer than a call may: the
-        command line's `check` has no such bound.
+        """Checks the database for damage. It reads the whole file and has an hour for it, also where GRPC_MAX_DEADLINE is
+        shorter; the command line's `check` has no bound.
 
         - INVALID_ARGUMENT, VALIDATION_ERROR: depth.
         """

@@ -48,8 +48,8 @@ class MaintenanceServiceStub:
     often the caches hit, and how long statements and calls take.
     """
     CheckIntegrity: _grpc.UnaryUnaryMultiCallable[_maintenance_pb2.CheckIntegrityRequest, _maintenance_pb2.CheckIntegrityResponse]
-    """Checks the database for damage. It reads the whole file, which for a large one takes longer than a call may: the
-    command line's `check` has no such bound.
+    """Checks the database for damage. It reads the whole file and has an hour for it, also where GRPC_MAX_DEADLINE is
+    shorter; the command line's `check` has no bound.
 
     - INVALID_ARGUMENT, VALIDATION_ERROR: depth.
     """
@@ -188,8 +188,8 @@ class MaintenanceServiceAsyncStub(MaintenanceServiceStub):
     often the caches hit, and how long statements and calls take.
     """
     CheckIntegrity: _aio.UnaryUnaryMultiCallable[_maintenance_pb2.CheckIntegrityRequest, _maintenance_pb2.CheckIntegrityResponse]  # type: ignore[assignment]
-    """Checks the database for damage. It reads the whole file, which for a large one takes longer than a call may: the
-    command line's `check` has no such bound.
+    """Checks the database for damage. It reads the whole file and has an hour for it, also where GRPC_MAX_DEADLINE is
+    shorter; the command line's `check` has no bound.
 
     - INVALID_ARGUMENT, VALIDATION_ERROR: depth.
     """
@@ -343,8 +343,8 @@ class MaintenanceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _maintenance_pb2.CheckIntegrityRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_maintenance_pb2.CheckIntegrityResponse, _abc.Awaitable[_maintenance_pb2.CheckIntegrityResponse]]:
-        """Checks the database for damage. It reads the whole file, which for a large one takes longer than a call may: the
-        command line's `check` has no such bound.
+        """Checks the database for damage. It reads the whole file and has an hour for it, also where GRPC_MAX_DEADLINE is
+        shorter; the command line's `check` has no bound.
 
         - INVALID_ARGUMENT, VALIDATION_ERROR: depth.
         """

@@ -41,6 +41,7 @@ class RecordServiceStub:
     - UNAVAILABLE, CONNECTION_FAILED: the source cannot be reached or is locked by another program.
     - FAILED_PRECONDITION, CREDENTIALS_REJECTED or QUERY_FAILED: the source refuses the credentials, or the table or a
     mapped column is not there.
+    - PERMISSION_DENIED, QUERY_FAILED: PostgreSQL does not let the connection's user do this.
     - ABORTED, CONFLICT: the source broke off a transaction in favour of another.
     - DEADLINE_EXCEEDED, TIMEOUT_ERROR; RESOURCE_EXHAUSTED, RATE_LIMIT_ERROR.
     - UNAVAILABLE or DATA_LOSS or RESOURCE_EXHAUSTED, DATABASE_ERROR: the service's own database.
@@ -131,6 +132,7 @@ class RecordServiceServicer:
     - UNAVAILABLE, CONNECTION_FAILED: the source cannot be reached or is locked by another program.
     - FAILED_PRECONDITION, CREDENTIALS_REJECTED or QUERY_FAILED: the source refuses the credentials, or the table or a
     mapped column is not there.
+    - PERMISSION_DENIED, QUERY_FAILED: PostgreSQL does not let the connection's user do this.
     - ABORTED, CONFLICT: the source broke off a transaction in favour of another.
     - DEADLINE_EXCEEDED, TIMEOUT_ERROR; RESOURCE_EXHAUSTED, RATE_LIMIT_ERROR.
     - UNAVAILABLE or DATA_LOSS or RESOURCE_EXHAUSTED, DATABASE_ERROR: the service's own database.
@@ -341,6 +343,7 @@ class RecordService:
     - UNAVAILABLE, CONNECTION_FAILED: the source cannot be reached or is locked by another program.
     - FAILED_PRECONDITION, CREDENTIALS_REJECTED or QUERY_FAILED: the source refuses the credentials, or the table or a
     mapped column is not there.
+    - PERMISSION_DENIED, QUERY_FAILED: PostgreSQL does not let the connection's user do this.
     - ABORTED, CONFLICT: the source broke off a transaction in favour of another.
     - DEADLINE_EXCEEDED, TIMEOUT_ERROR; RESOURCE_EXHAUSTED, RATE_LIMIT_ERROR.
     - UNAVAILABLE or DATA_LOSS or RESOURCE_EXHAUSTED, DATABASE_ERROR: the service's own database.

@@ -42,6 +42,7 @@ class RecordServiceStub:
     - UNAVAILABLE, CONNECTION_FAILED: the source cannot be reached or is locked by another program.
     - FAILED_PRECONDITION, CREDENTIALS_REJECTED or QUERY_FAILED: the source refuses the credentials, or the table or a
       mapped column is not there.
+    - PERMISSION_DENIED, QUERY_FAILED: PostgreSQL does not let the connection's user do this.
     - ABORTED, CONFLICT: the source broke off a transaction in favour of another.
     - DEADLINE_EXCEEDED, TIMEOUT_ERROR; RESOURCE_EXHAUSTED, RATE_LIMIT_ERROR.
     - UNAVAILABLE or DATA_LOSS or RESOURCE_EXHAUSTED, DATABASE_ERROR: the service's own database.
@@ -137,6 +138,7 @@ class RecordServiceAsyncStub(RecordServiceStub):
     - UNAVAILABLE, CONNECTION_FAILED: the source cannot be reached or is locked by another program.
     - FAILED_PRECONDITION, CREDENTIALS_REJECTED or QUERY_FAILED: the source refuses the credentials, or the table or a
       mapped column is not there.
+    - PERMISSION_DENIED, QUERY_FAILED: PostgreSQL does not let the connection's user do this.
     - ABORTED, CONFLICT: the source broke off a transaction in favour of another.
     - DEADLINE_EXCEEDED, TIMEOUT_ERROR; RESOURCE_EXHAUSTED, RATE_LIMIT_ERROR.
     - UNAVAILABLE or DATA_LOSS or RESOURCE_EXHAUSTED, DATABASE_ERROR: the service's own database.
@@ -228,6 +230,7 @@ class RecordServiceServicer(metaclass=_abc_1.ABCMeta):
     - UNAVAILABLE, CONNECTION_FAILED: the source cannot be reached or is locked by another program.
     - FAILED_PRECONDITION, CREDENTIALS_REJECTED or QUERY_FAILED: the source refuses the credentials, or the table or a
       mapped column is not there.
+    - PERMISSION_DENIED, QUERY_FAILED: PostgreSQL does not let the connection's user do this.
     - ABORTED, CONFLICT: the source broke off a transaction in favour of another.
     - DEADLINE_EXCEEDED, TIMEOUT_ERROR; RESOURCE_EXHAUSTED, RATE_LIMIT_ERROR.
     - UNAVAILABLE or DATA_LOSS or RESOURCE_EXHAUSTED, DATABASE_ERROR: the service's own database.

@@ -31,8 +31,8 @@ class RelayServiceStub:
     own WhatsApp account, or the administrator (metadata `authorization`), who manages the users of WUZAPI.
 
     A phone is digits with the country code, with or without a leading +, spaces, dots, hyphens and parentheses; or a JID
-    (...@s.whatsapp.net, ...@lid, ...@g.us, ...@newsletter, ...@broadcast). Calls that have no effect may be repeated by
-    the relay itself within the deadline; a call that has one is sent once.
+    (...@s.whatsapp.net, ...@lid, ...@g.us, ...@newsletter, and status@broadcast). Calls that have no effect may be
+    repeated by the relay itself within the deadline; a call that has one is sent once.
 
     Every RPC can answer, beside what stands with it:
 
@@ -47,6 +47,7 @@ class RelayServiceStub:
     - UNAVAILABLE, WUZAPI_ERROR: WUZAPI failed, or its answer is none of WUZAPI's.
     - DEADLINE_EXCEEDED, TIMEOUT_ERROR: WUZAPI did not answer in time.
     - RESOURCE_EXHAUSTED, RATE_LIMIT_ERROR: WUZAPI or the relay has too many calls.
+    - RESOURCE_EXHAUSTED, WUZAPI_ERROR: WUZAPI's answer is larger than an answer may be; ask for less at once.
     - UNAVAILABLE or DATA_LOSS or RESOURCE_EXHAUSTED, DATABASE_ERROR: the service's own database.
     - INTERNAL, SYSTEM_ERROR, with an error id.
     """
@@ -257,8 +258,8 @@ class RelayServiceAsyncStub(RelayServiceStub):
     own WhatsApp account, or the administrator (metadata `authorization`), who manages the users of WUZAPI.
 
     A phone is digits with the country code, with or without a leading +, spaces, dots, hyphens and parentheses; or a JID
-    (...@s.whatsapp.net, ...@lid, ...@g.us, ...@newsletter, ...@broadcast). Calls that have no effect may be repeated by
-    the relay itself within the deadline; a call that has one is sent once.
+    (...@s.whatsapp.net, ...@lid, ...@g.us, ...@newsletter, and status@broadcast). Calls that have no effect may be
+    repeated by the relay itself within the deadline; a call that has one is sent once.
 
     Every RPC can answer, beside what stands with it:
 
@@ -273,6 +274,7 @@ class RelayServiceAsyncStub(RelayServiceStub):
     - UNAVAILABLE, WUZAPI_ERROR: WUZAPI failed, or its answer is none of WUZAPI's.
     - DEADLINE_EXCEEDED, TIMEOUT_ERROR: WUZAPI did not answer in time.
     - RESOURCE_EXHAUSTED, RATE_LIMIT_ERROR: WUZAPI or the relay has too many calls.
+    - RESOURCE_EXHAUSTED, WUZAPI_ERROR: WUZAPI's answer is larger than an answer may be; ask for less at once.
     - UNAVAILABLE or DATA_LOSS or RESOURCE_EXHAUSTED, DATABASE_ERROR: the service's own database.
     - INTERNAL, SYSTEM_ERROR, with an error id.
     """
@@ -479,8 +481,8 @@ class RelayServiceServicer(metaclass=_abc_1.ABCMeta):
     own WhatsApp account, or the administrator (metadata `authorization`), who manages the users of WUZAPI.
 
     A phone is digits with the country code, with or without a leading +, spaces, dots, hyphens and parentheses; or a JID
-    (...@s.whatsapp.net, ...@lid, ...@g.us, ...@newsletter, ...@broadcast). Calls that have no effect may be repeated by
-    the relay itself within the deadline; a call that has one is sent once.
+    (...@s.whatsapp.net, ...@lid, ...@g.us, ...@newsletter, and status@broadcast). Calls that have no effect may be
+    repeated by the relay itself within the deadline; a call that has one is sent once.
 
     Every RPC can answer, beside what stands with it:
 
@@ -495,6 +497,7 @@ class RelayServiceServicer(metaclass=_abc_1.ABCMeta):
     - UNAVAILABLE, WUZAPI_ERROR: WUZAPI failed, or its answer is none of WUZAPI's.
     - DEADLINE_EXCEEDED, TIMEOUT_ERROR: WUZAPI did not answer in time.
     - RESOURCE_EXHAUSTED, RATE_LIMIT_ERROR: WUZAPI or the relay has too many calls.
+    - RESOURCE_EXHAUSTED, WUZAPI_ERROR: WUZAPI's answer is larger than an answer may be; ask for less at once.
     - UNAVAILABLE or DATA_LOSS or RESOURCE_EXHAUSTED, DATABASE_ERROR: the service's own database.
     - INTERNAL, SYSTEM_ERROR, with an error id.
     """
