@@ -10,9 +10,11 @@
     ├── DatabaseError       UNAVAILABLE, DATA_LOSS, RESOURCE_EXHAUSTED   DATABASE_ERROR (our own database)
     ├── ConnectionFailed    UNAVAILABLE          CONNECTION_FAILED (a source)
     ├── CredentialsRejected FAILED_PRECONDITION  CREDENTIALS_REJECTED (a source)
-    ├── QueryFailed         FAILED_PRECONDITION, INVALID_ARGUMENT        QUERY_FAILED (a source)
+    ├── QueryFailed         FAILED_PRECONDITION, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, PERMISSION_DENIED
+    │                                            QUERY_FAILED (a source)
     ├── NocodbError         FAILED_PRECONDITION, UNAVAILABLE             NOCODB_ERROR
-    ├── WuzapiError         INVALID_ARGUMENT, FAILED_PRECONDITION, UNIMPLEMENTED, UNAVAILABLE   WUZAPI_ERROR
+    ├── WuzapiError         INVALID_ARGUMENT, FAILED_PRECONDITION, RESOURCE_EXHAUSTED, UNIMPLEMENTED, UNAVAILABLE
+    │                                            WUZAPI_ERROR
     ├── AirtableError       FAILED_PRECONDITION, UNAVAILABLE             AIRTABLE_ERROR
     ├── WuzapiUnreachable   UNAVAILABLE          CONNECTION_ERROR
     ├── SendUnknown         UNAVAILABLE          SEND_UNKNOWN
@@ -183,7 +185,11 @@ class CredentialsRejected(ServiceError):
 
 
 class QueryFailed(ServiceError):
-    """A source refuses the statement: FAILED_PRECONDITION (schema, constraint) or INVALID_ARGUMENT (a value)."""
+    """A source refuses the statement.
+
+    FAILED_PRECONDITION (schema, constraint), INVALID_ARGUMENT (a value), RESOURCE_EXHAUSTED (a record is larger than an
+    answer may be, or the source has no room) or PERMISSION_DENIED (a right that PostgreSQL does not grant).
+    """
 
     reason = "QUERY_FAILED"
 
@@ -210,7 +216,7 @@ class NocodbError(ServiceError):
 
 
 class WuzapiError(ServiceError):
-    """WUZAPI answered an error, or is not configured."""
+    """WUZAPI answered an error or more than an answer may hold, or is not configured."""
 
     reason = "WUZAPI_ERROR"
 
