@@ -147,7 +147,7 @@ class Settings(BaseSettings):
     wuzapi_base_url: Annotated[
         str | None,
         AfterValidator(lambda url: url if url is None else base_url(url)),
-        About("Where WUZAPI answers; unset, users cannot be told", "an http or https URL without user or query"),
+        About("Where WUZAPI answers; unset, users cannot be identified", "an http or https URL without user or query"),
     ] = None
     wuzapi_admin_token: Annotated[
         Annotated[SecretStr, AfterValidator(admin_token)] | None,

@@ -20,7 +20,7 @@ _STALE_AFTER = 2  # times the span between two of the schedule
 class BackupSchedule(Schedule):
     """Makes backups at the times of a cron expression (UTC). A failure is logged and tried again a minute later.
 
-    A time that passed while nothing ran is made up for at the start, once, where there were backups before.
+    When a time passed while nothing ran, one backup is made at the start, where there were backups before.
     """
 
     def __init__(self, backups: Backups, audit: Audit, expression: str, clock: Callable[[], datetime]) -> None:

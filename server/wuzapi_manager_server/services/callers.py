@@ -147,7 +147,7 @@ class Callers:
     async def changed(self, *, token: str = "", identity: str = "") -> None:
         """Drops what is kept of a user, as `forget`, here and in all other processes before this returns.
 
-        Where the others cannot be told that is logged, and they keep what they have for its time.
+        Where the others cannot be reached this is logged, and they keep what they have for its time.
         """
         self.forget(token=token, identity=identity)
         if self._changes is None:
@@ -240,7 +240,7 @@ def no_wuzapi() -> WuzapiError:
     return WuzapiError(
         Code.FAILED_PRECONDITION,
         Text(
-            "Users cannot be told: this service has no WUZAPI to ask",
+            "Users cannot be identified: this service has no WUZAPI to ask",
             "Não é possível identificar usuários: nenhum WUZAPI está configurado",
         ),
         suggestion=Text(

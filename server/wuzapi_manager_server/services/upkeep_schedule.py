@@ -22,7 +22,7 @@ class UpkeepSchedule(Schedule):
     """Runs the upkeep at the times of a cron expression (UTC).
 
     Where a backup, a restore or another run is under way, it is tried again a minute later. A run that fails is logged
-    and not repeated before its next time. A time that passed while nothing ran is not made up for.
+    and not repeated before its next time. A time that passed while nothing ran is skipped.
     """
 
     def __init__(
