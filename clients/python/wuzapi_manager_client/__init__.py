@@ -8,7 +8,8 @@
                 print(record.id, record.fields)
 
 Messages such as `Connection` and `Branding` are those of `wuzapi_manager.v1`. Failures are in
-`wuzapi_manager_client.errors`, all of them a `ManagerError`.
+`wuzapi_manager_client.errors`, all of them a `ManagerError`. More: `clients/python/README.md`, and the README of the
+project, which has an example of each call.
 """
 
 from wuzapi_manager_client.connections import build_connection

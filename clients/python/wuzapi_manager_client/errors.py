@@ -8,11 +8,11 @@
     ├── AlreadyExists       a thing that must be unique is there already
     ├── Conflict            ABORTED: an etag that is not current (`metadata["etag"]` is), or the same request in flight
     ├── FailedPrecondition  the state of things does not allow it: a source's credentials, table or constraint
-    ├── ResourceExhausted   too much at once: wait `retry_after` seconds
+    ├── ResourceExhausted   too much at once: wait `retry_after` seconds; without it no room, or an answer too large
     ├── DeadlineExceeded    the timeout passed; a write may or may not have happened
     ├── Unavailable         the service, a source or WUZAPI cannot be reached
     ├── DataLoss            the service's own database or a backup is damaged, or a download on its way
-    ├── Unimplemented       the service is older than this client
+    ├── Unimplemented       the service is older than this client, or WUZAPI than the call
     ├── Cancelled           the call was cancelled
     └── Internal            anything else; `metadata` has the error id that the service's log has too
 
@@ -101,7 +101,7 @@ class FailedPrecondition(ManagerError):
 
 
 class ResourceExhausted(ManagerError):
-    """Too much at once: wait `retry_after` seconds."""
+    """Too much at once: wait `retry_after` seconds. Without it a disk is full, or an answer would be too large."""
 
 
 class DeadlineExceeded(ManagerError):
@@ -117,7 +117,7 @@ class DataLoss(ManagerError):
 
 
 class Unimplemented(ManagerError):
-    """The service does not know this call: it is older than this client."""
+    """The service does not know this call, as it is older than this client; or, in the relay, WUZAPI does not."""
 
 
 class Cancelled(ManagerError):

@@ -48,9 +48,12 @@ class WuzapiManager(
             me.send_text("+55 81 99999-0001", "Olá!")
 
     `token` is a user's WUZAPI token, `admin_token` the administrator's; without either only the branding can be read.
-    `timeout` is the seconds that a call may take, all its tries together, where the call itself says nothing else.
+    `timeout` is the seconds that a call may take, all its tries together, where the call itself says nothing else. Work
+    on a whole database and whole files (exports, imports, uploads, downloads) have an hour. A send of long media is two
+    calls: `timeout` bounds the send, and the upload before it has an hour of its own.
     `tls` is True for TLS with the certificates of the machine, or credentials of gRPC; without it the way is not
-    protected. `language` ("pt-BR" or "en") is that of `localized_message` in errors.
+    protected. `language` ("pt-BR" or "en") is that of `localized_message` in errors, and of texts such as the steps of
+    `test_connection`.
 
     Every call raises a ManagerError (see wuzapi_manager_client.errors) when it fails. Reads, creates and sends are
     tried again when the service cannot be reached; other writes are not.

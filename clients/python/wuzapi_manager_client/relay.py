@@ -30,7 +30,9 @@ class Answer(NamedTuple):
 class SendOptions(TypedDict, total=False):
     """What every message may have: an answer to another, mentions, the mark of forwarding; `request_id`, `timeout`.
 
-    Without `request_id` the client makes one, so that its own tries are one message.
+    Without `request_id` the client makes one, so that its own tries are one message. `timeout` bounds the send, all its
+    tries together. Media above 1 MiB is uploaded first, and that upload is not within it: it may take up to an hour.
+    To bound it too, call `upload_media` with a `timeout` of its own and send what it gives.
     """
 
     reply_to: pb.Quote
@@ -75,21 +77,24 @@ class RelayCalls(MediaCalls):
     def send_image(
         self, phone: str, media: Media, *, caption: str = "", mime_type: str = "", **options: Unpack[SendOptions]
     ) -> pb.SentMessage:
-        """Sends an image."""
+        """Sends an image. `timeout` does not bound the upload of a long one: see SendOptions."""
         request = pb.SendImageRequest(phone=phone, caption=caption, mime_type=mime_type, **self._media(media, "IMAGE"))
         return self._send(self._relay.SendImage, request, options)
 
     def send_audio(
         self, phone: str, media: Media, *, voice: bool = True, mime_type: str = "", **options: Unpack[SendOptions]
     ) -> pb.SentMessage:
-        """Sends a sound, as a voice message unless `voice` is false."""
+        """Sends a sound, as a voice message unless `voice` is false.
+
+        `timeout` does not bound the upload of a long one: see SendOptions.
+        """
         request = pb.SendAudioRequest(phone=phone, voice=voice, mime_type=mime_type, **self._media(media, "AUDIO"))
         return self._send(self._relay.SendAudio, request, options)
 
     def send_video(
         self, phone: str, media: Media, *, caption: str = "", mime_type: str = "", **options: Unpack[SendOptions]
     ) -> pb.SentMessage:
-        """Sends a video."""
+        """Sends a video. `timeout` does not bound the upload of a long one: see SendOptions."""
         request = pb.SendVideoRequest(phone=phone, caption=caption, mime_type=mime_type, **self._media(media, "VIDEO"))
         return self._send(self._relay.SendVideo, request, options)
 
@@ -98,7 +103,8 @@ class RelayCalls(MediaCalls):
     ) -> pb.SentMessage:
         """Sends a file, under the name of a Path unless `file_name` says another. Long ones go up in a stream first.
 
-        WhatsApp takes 100 MiB; without `timeout` the send of an upload has 100 seconds more than other calls. Called
+        WhatsApp takes 100 MiB; without `timeout` the send of an upload has 100 seconds more than other calls. With it
+        the send is bounded, the upload before is not: see SendOptions. Called
         again with the same `request_id` and the same bytes it is the same message, though they are uploaded again.
         """
         name = file_name or (Path(media).name if isinstance(media, PathLike) else "")
@@ -106,7 +112,7 @@ class RelayCalls(MediaCalls):
         return self._send(self._relay.SendDocument, request, options)
 
     def send_sticker(self, phone: str, media: Media, **options: Unpack[SendOptions]) -> pb.SentMessage:
-        """Sends a sticker: WebP."""
+        """Sends a sticker: WebP. `timeout` does not bound the upload of a long one: see SendOptions."""
         return self._send(
             self._relay.SendSticker, pb.SendStickerRequest(phone=phone, **self._media(media, "STICKER")), options
         )
