@@ -151,12 +151,14 @@ def test_the_python_blocks_work(tmp_path: Path) -> None:
 
 
 def test_both_languages_have_the_same_code() -> None:
-    """The blocks of the Portuguese README are those of the English one, comments and drawings aside."""
+    """The blocks of the Portuguese README are those of the English one.
+
+    Comments and drawings aside, and that only the English one asks for English everywhere.
+    """
 
     def code(page: Path) -> list[Block]:
-        return [
-            Block(block.language, re.sub(r" +# .*", "", block.text)) for block in blocks(page) if "┌" not in block.text
-        ]
+        aside = r""" +# .*|, language="en"| -H 'accept-language: en'"""
+        return [Block(block.language, re.sub(aside, "", block.text)) for block in blocks(page) if "┌" not in block.text]
 
     assert code(PORTUGUESE) == code(ENGLISH)
 
