@@ -1,5 +1,6 @@
 """The open sources: one a connection, made on first use, closed when the connection changes or others need the room."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -24,16 +25,27 @@ class Engine(Protocol):
 
 
 class _Open:
-    """A source, and the version and configuration of the connection it was made for."""
+    """A source, the version and configuration of the connection it was made for, and the tasks that use it."""
 
     def __init__(self, source: RecordSource, version: int, configuration: Source) -> None:
         self.source = source
         self.version = version
         self.configuration = configuration
+        self.users: set[asyncio.Task[object]] = set()
+
+    def lent(self) -> RecordSource:
+        """The source; the task that asks counts as its user until it ends."""
+        task = asyncio.current_task()
+        if task is not None and task not in self.users:
+            self.users.add(task)
+            task.add_done_callback(self.users.discard)
+        return self.source
 
 
 class Sources:
     """Finds the source of a connection. `load` gives a connection with its secret; `size` bounds how many stay open.
+
+    Beyond that those go that no call uses, the one that was asked for longest ago first.
 
     `guard` says which hosts may be configured; the engines ask it again whenever they connect.
     """
@@ -69,18 +81,18 @@ class Sources:
         found = self._open.get(connection.id)
         if found is not None and found.version == connection.version:
             self._open.move_to_end(connection.id)
-            return found.source
+            return found.lent()
         loaded = self._load(connection.id) or connection
         if found is not None and found.configuration == loaded.source:
             found.version = connection.version
-            return found.source
-        source = self._opened(loaded.source)
-        self._open[connection.id] = _Open(source, connection.version, loaded.source)
+            return found.lent()
+        opened = self._open[connection.id] = _Open(self._opened(loaded.source), connection.version, loaded.source)
+        source = opened.lent()
         if found is not None:
             await found.source.close()
-        while len(self._open) > self._size:
-            _, oldest = self._open.popitem(last=False)
-            await oldest.source.close()
+        idle = [identifier for identifier, each in self._open.items() if not each.users]
+        for identifier in idle[: max(0, len(self._open) - self._size)]:
+            await self.forget(identifier)
         return source
 
     async def forget(self, identifier: int) -> None:
