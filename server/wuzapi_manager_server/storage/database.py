@@ -36,6 +36,8 @@ Values = Mapping[str, object] | Sequence[object]
 SQLITE_VERSION = apsw.sqlite_lib_version()
 LONG_READERS = 2
 MIN_FREE_BYTES = 1 << 20
+_PROBE_SECONDS = 2.0  # of a write that tells whether one would succeed
+_LONGEST_WORK = 60.0  # seconds that work may take before it is taken for stuck
 _SHOWN = 200  # characters of a slow statement
 _ERRORS = faults.ERRORS
 
@@ -154,12 +156,22 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     async def writable(self) -> bool:
-        """Whether a write would succeed now: the lock can be had, the file takes writes, the disk has 1 MiB."""
+        """Whether a write would succeed now: the lock can be had, the file takes writes, the disk has 1 MiB.
+
+        Work that has the lock and takes long, for a minute at most, is a sign of that too.
+        """
+        probe = asyncio.ensure_future(self.write(_nothing))
         try:
-            await self.write(_nothing)
+            done, _ = await asyncio.wait({probe}, timeout=_PROBE_SECONDS)
+            if done:
+                probe.result()
+            elif not self._writer.at_work(_LONGEST_WORK):
+                return False
             disk = os.statvfs(self.path.parent)
         except (ServiceError, OSError):
             return False
+        finally:
+            probe.cancel()
         return disk.f_bavail * disk.f_frsize >= MIN_FREE_BYTES
 
     async def close(self) -> None:

@@ -6,6 +6,7 @@ the disk serves many callers, and none of them ever meets a lock that another ho
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -70,6 +71,7 @@ class Writer:
         self._ready = threading.Condition()
         self._closing = False
         self._opened: Future[None] = Future()
+        self._at_work_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="database-writer", daemon=True)
 
     def start(self) -> None:
@@ -101,6 +103,11 @@ class Writer:
         """How many writes wait."""
         return len(self._queue)
 
+    def at_work(self, most: float) -> bool:
+        """Whether it has the lock and has worked for no more than `most` seconds without a COMMIT."""
+        since = self._at_work_since
+        return since is not None and time.monotonic() - since <= most
+
     async def close(self) -> None:
         """Takes no more work, and returns when all that was taken is done."""
         with self._ready:
@@ -117,9 +124,11 @@ class Writer:
         self._opened.set_result(None)
         while batch := self._take():
             if batch[0].alone:
+                self._at_work_since = time.monotonic()
                 batch[0].carry_out()
             else:
                 self._commit(batch)
+            self._at_work_since = None
             _tell(batch)
             del batch  # what was answered must not wait here for the next write to be freed
         self._connection.close()
@@ -143,9 +152,11 @@ class Writer:
         connection = self._connection
         try:
             connection.execute("BEGIN IMMEDIATE")
+            self._at_work_since = time.monotonic()
             for item in items:
                 if not item.done.cancelled():
                     self._carry_out(item)
+            self._at_work_since = None
             connection.execute("COMMIT")
         except ServiceError as error:
             for item in items:

@@ -335,6 +335,28 @@ async def test_writable_is_false_when_the_disk_is_nearly_full(
     assert not await database.writable()
 
 
+@pytest.mark.parametrize("alone", [False, True])
+async def test_long_work_is_no_reason_to_call_it_not_writable(
+    database: Database, monkeypatch: pytest.MonkeyPatch, *, alone: bool
+) -> None:
+    """What has the lock and works is a sign that writes go through, as long as it is not taken for stuck."""
+    monkeypatch.setattr("wuzapi_manager_server.storage.database._PROBE_SECONDS", 0.05)
+    begun, end = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        end.wait()
+
+    working = asyncio.create_task((database.alone if alone else database.write)(work))
+    await asyncio.to_thread(begun.wait)
+    assert await database.writable()
+    monkeypatch.setattr("wuzapi_manager_server.storage.database._LONGEST_WORK", 0.0)
+    assert not await database.writable()
+    end.set()
+    await working
+    assert await database.writable()
+
+
 def moved_away(path: Path) -> Path:
     return path.rename(path.with_name("elsewhere.db"))
 
