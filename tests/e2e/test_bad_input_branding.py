@@ -81,11 +81,14 @@ CASES: list[Bad] = [
         )
         for name in ("n" * 51, "🦜" * 51, "é" * 51, "a\nb", "a\0b", "x" * 100_000, "\u202eabc")
     ),
-    *(
-        branding(custom_home_html=page)._replace(
-            field="branding.custom_home_html", en="at most 100,000", pt="no máximo 100.000 caracteres"
-        )
-        for page in ("x" * 100_001, "<p>\0</p>")
+    branding(custom_home_html="x" * 100_001)._replace(
+        field="branding.custom_home_html", en="at most 100,000", pt="no máximo 100.000 caracteres"
+    ),
+    branding(custom_home_html="&" * 30_000)._replace(
+        field="branding.custom_home_html", en="also once sanitized", pt="também depois de sanitizado"
+    ),
+    branding(custom_home_html="<p>\0</p>")._replace(
+        field="branding.custom_home_html", en="must not have U+0000", pt="não pode conter U+0000"
     ),
     *(
         branding(path, app_name="x")._replace(field="update_mask", en="cannot be set", pt="não pode ser alterado")

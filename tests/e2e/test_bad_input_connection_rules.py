@@ -20,7 +20,10 @@ def mapping(**parts: Any) -> pb.Connection:
     validation = parts.pop("validation", {})
     made = connection.field_mappings.add(**{"field": "name", "column": "name", **parts})
     for name, value in validation.items():
-        setattr(made.validation, name, value)
+        if isinstance(value, list):
+            getattr(made.validation, name).extend(value)
+        else:
+            setattr(made.validation, name, value)
     return connection
 
 
@@ -73,12 +76,45 @@ RULES: list[tuple[str, pb.Connection, str, str, str]] = [
     ("no username", altered("mysql", mysql__username=""), "mysql.username", "is required", "Usuário é obrigatório"),
     ("no mysql table", altered("mysql", mysql__table_name=""), "mysql.table_name", "is required", "Nome da tabela é"),
     ("long schema", altered("mysql", mysql__schema="s" * 256), "mysql.schema", "1 to 255", "Schema deve ter"),
-    ("masked", altered("mysql", mysql__password="*" * 8), "mysql.password", "leave it out to keep", "mascarado"),
-    ("long password", altered("mysql", mysql__password="x" * 4097), "mysql.password", "at most 4096", "Senha inválido"),
-    ("NUL password", altered("mysql", mysql__password="a\0b"), "mysql.password", "printable", "Senha inválido"),
+    (
+        "masked",
+        altered("mysql", mysql__password="*" * 8),
+        "mysql.password",
+        "leave it out to keep",
+        "Senha está mascarada",
+    ),
+    (
+        "long password",
+        altered("mysql", mysql__password="x" * 4097),
+        "mysql.password",
+        "at most 4096",
+        "Senha deve ter no máximo",
+    ),
+    (
+        "NUL password",
+        altered("mysql", mysql__password="a\0b"),
+        "mysql.password",
+        "printable",
+        "Senha deve ter no máximo",
+    ),
+    ("blank schema", altered("mysql", mysql__schema=" "), "mysql.schema", "not be blank", "Schema não pode ter apenas"),
+    *(
+        (
+            f"host {host}",
+            altered("mysql", mysql__host=host),
+            "mysql.host",
+            "neither a host name",
+            "não é um nome de host",
+        )
+        for host in ("*", "-", "a..b", "…", "ex%2fample", "l" * 64)
+    ),
+    *(
+        (f"URL {url}", altered("nocodb", nocodb__host=url), "nocodb.host", "http or https", "URL deve ser http ou")
+        for url in ("https://%", "https://exa%00mple", "https://a..b")
+    ),
     ("no pg host", altered("postgresql", postgresql__host=""), "postgresql.host", "is required", "Host é obrigatório"),
     ("pg port", altered("postgresql", postgresql__port=2**31 - 1), "postgresql.port", "65535", "Porta deve estar"),
-    ("pg mask", altered("postgresql", postgresql__password="••••"), "postgresql.password", "leave it out", "mascarado"),
+    ("pg mask", altered("postgresql", postgresql__password="••••"), "postgresql.password", "leave it out", "mascarada"),
     ("no token", altered("nocodb", nocodb__token=""), "nocodb.token", "is required", "Token NocoDB é obrigatório"),
     ("masked token", altered("nocodb", nocodb__token="********"), "nocodb.token", "leave it out", "mascarado"),
     (
@@ -86,7 +122,7 @@ RULES: list[tuple[str, pb.Connection, str, str, str]] = [
         altered("nocodb", nocodb__token="a\r\nb"),
         "nocodb.token",
         "printable",
-        "Token NocoDB inválido",
+        "Token NocoDB deve ter",
     ),
     (
         "no project",
@@ -110,25 +146,43 @@ RULES: list[tuple[str, pb.Connection, str, str, str]] = [
         altered("nocodb", nocodb__host="nocodb.test"),
         "nocodb.host",
         "http or https",
-        "Deve ser uma URL http",
+        "URL deve ser http",
     ),
     (
         "file URL",
         altered("nocodb", nocodb__host="file:///etc/passwd"),
         "nocodb.host",
         "http or https",
-        "Deve ser uma URL",
+        "URL deve ser http ou",
     ),
-    ("user in URL", altered("nocodb", nocodb__host="http://u:p@h"), "nocodb.host", "without user", "Deve ser uma URL"),
-    ("query in URL", altered("nocodb", nocodb__host="http://h?x=1"), "nocodb.host", "without user", "Deve ser uma URL"),
+    (
+        "user in URL",
+        altered("nocodb", nocodb__host="http://u:p@h"),
+        "nocodb.host",
+        "without user",
+        "URL deve ser http ou",
+    ),
+    (
+        "query in URL",
+        altered("nocodb", nocodb__host="http://h?x=1"),
+        "nocodb.host",
+        "without user",
+        "URL deve ser http ou",
+    ),
     (
         "port in URL",
         altered("nocodb", nocodb__host="http://h:99999"),
         "nocodb.host",
         "http or https",
-        "Deve ser uma URL",
+        "URL deve ser http ou",
     ),
-    ("bracket URL", altered("nocodb", nocodb__host="http://[::1"), "nocodb.host", "http or https", "Deve ser uma URL"),
+    (
+        "bracket URL",
+        altered("nocodb", nocodb__host="http://[::1"),
+        "nocodb.host",
+        "http or https",
+        "URL deve ser http ou",
+    ),
     (
         "no key",
         altered("airtable", airtable__api_key=""),
@@ -144,7 +198,7 @@ RULES: list[tuple[str, pb.Connection, str, str, str]] = [
         altered("airtable", airtable__base_url="ftp://x"),
         "airtable.base_url",
         "http or https",
-        "Deve ser uma URL",
+        "URL deve ser http ou",
     ),
     (
         "no air table",
@@ -200,6 +254,20 @@ RULES: list[tuple[str, pb.Connection, str, str, str]] = [
         "maior que max",
     ),
     (
+        "infinity",
+        mapping(validation={"max": float("inf")}),
+        "field_mappings[0].validation.max",
+        "a finite number",
+        "número finito",
+    ),
+    (
+        "many options",
+        mapping(validation={"options": ["a"] * 1001}),
+        "field_mappings[0].validation.options",
+        "1,000",
+        "1000",
+    ),
+    (
         "NaN",
         mapping(validation={"min": float("nan"), "max": 2}),
         "field_mappings[0].validation.min",
@@ -232,7 +300,16 @@ def large_view() -> pb.Connection:
     return connection
 
 
+def large_mappings() -> pb.Connection:
+    """A connection whose mappings are larger than 512 KiB together, each within its bounds."""
+    connection = altered("sqlite")
+    for at in range(500):
+        connection.field_mappings.add(field=f"f{at}", column=f"c{at}", helper_text="é" * 600)
+    return connection
+
+
 RULES += [
+    ("large mappings", large_mappings(), "field_mappings", "at most 512 KiB", "no máximo 512 KiB"),
     ("mapped twice", doubled(), "field_mappings[1].field", "'name' is mapped twice", "'name' foi mapeado duas vezes"),
     ("column twice", doubled(), "field_mappings[2].column", "'name' is mapped twice", "'name' foi mapeado duas vezes"),
     ("501 mappings", many_mappings(), "field_mappings", "at most 500", "no máximo 500 mapeamentos"),

@@ -9,6 +9,7 @@ from grpc import StatusCode
 
 from tests.contract.calls import refused
 from tests.contract.server import World
+from tests.e2e.bad_connections import altered
 from tests.e2e.samples import (
     ANA,
     BRUNO,
@@ -258,3 +259,45 @@ def test_a_batch_makes_all_or_none(world: World) -> None:
     assert all(one.HasField("delete_time") for one in gone)
     with refused(StatusCode.NOT_FOUND):
         rpc.BatchDeleteConnections(pb.BatchDeleteConnectionsRequest(ids=ids[:1]))
+
+
+def test_a_batch_whose_answer_nobody_could_read_is_refused(world: World) -> None:
+    """Nothing is made or deleted of it; fewer at once are."""
+    one = connection_of()
+    for at in range(300):
+        one.field_mappings.add(field=f"f{at}", column=f"c{at}", helper_text="h" * 1000)
+    many = [one] * 13
+    before = kept(world)
+    with refused(StatusCode.INVALID_ARGUMENT, "VALIDATION_ERROR") as refusal:
+        world.admin.connections.BatchCreateConnections(pb.BatchCreateConnectionsRequest(connections=many))
+    assert "the answer would have" in refusal.violations["connections"]
+    assert kept(world) == before
+    made = []
+    for half in (many[:7], many[7:]):
+        request = pb.BatchCreateConnectionsRequest(connections=half)
+        made += [each.id for each in world.admin.connections.BatchCreateConnections(request).connections]
+    before = kept(world)
+    with refused(StatusCode.INVALID_ARGUMENT, "VALIDATION_ERROR") as refusal:
+        world.admin.connections.BatchDeleteConnections(pb.BatchDeleteConnectionsRequest(ids=made))
+    assert "the answer would have" in refusal.violations["ids"]
+    assert kept(world) == before
+    gone = world.admin.connections.BatchDeleteConnections(pb.BatchDeleteConnectionsRequest(ids=made[:7])).connections
+    assert [each.id for each in gone] == made[:7]
+
+
+def test_a_dry_delete_tells_when_it_would_be_deleted(world: World) -> None:
+    """The answer is that of the deletion, and the connection is there as it was."""
+    one = create(world, connection_of())
+    before = kept(world)
+    shown = world.admin.connections.DeleteConnection(pb.DeleteConnectionRequest(id=one.id, validate_only=True))
+    assert shown.connection.HasField("delete_time")
+    assert kept(world) == before
+
+
+def test_a_place_that_is_refused_is_told_by_its_number(world: World) -> None:
+    """Of several connections, the one that points to where sources may not point."""
+    bad = altered("mysql", mysql__host="169.254.169.254")
+    request = pb.BatchCreateConnectionsRequest(connections=[connection_of(), bad])
+    with refused(StatusCode.PERMISSION_DENIED, "PERMISSION_ERROR") as refusal:
+        world.admin.connections.BatchCreateConnections(request)
+    assert refusal.metadata["index"] == "1"

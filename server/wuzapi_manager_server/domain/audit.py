@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from hashlib import sha256
 from json import dumps
@@ -107,6 +107,18 @@ def connection_facts(connection: Connection, handle: Callable[[str], str]) -> Fa
     if source.secret:
         facts["secret"] = "given"  # noqa: S105 - that one was given, not which
     return facts
+
+
+def connection_change(before: Connection, after: Connection, handle: Callable[[str], str]) -> tuple[Facts, Facts]:
+    """What `connection_facts` tells of both, without lists that are alike: they may be long."""
+    users = before.assigned_users == after.assigned_users
+    mappings = before.field_mappings == after.field_mappings
+
+    def facts(connection: Connection) -> Facts:
+        connection = replace(connection, assigned_users=()) if users else connection
+        return connection_facts(replace(connection, field_mappings=()) if mappings else connection, handle)
+
+    return facts(before), facts(after)
 
 
 def branding_facts(branding: Branding) -> Facts:

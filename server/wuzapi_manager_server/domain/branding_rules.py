@@ -1,12 +1,13 @@
 """When a branding is valid, and what is made of it before it is kept."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import nh3
 
 from wuzapi_manager_server.domain.branding import Branding
+from wuzapi_manager_server.domain.characters import is_plain
 from wuzapi_manager_server.domain.connection_rules import is_web_url
 from wuzapi_manager_server.errors import InvalidInput, Text, Violation
 
@@ -29,19 +30,36 @@ _COLORS = {
     "primary_color": "Cor primária deve estar no formato #RRGGBB",
     "secondary_color": "Cor secundária deve estar no formato #RRGGBB",
 }
-# nh3's default allow-list (no script, style, frame, form, event handler or foreign scheme) with what a home page needs.
+# nh3's default allow-list (no script, style, frame, form or event handler) with what a home page needs, and without
+# `cite`, where it takes any scheme.
 _TAGS = nh3.ALLOWED_TAGS | {"section", "main", "button"}
-_ATTRIBUTES = {**nh3.ALLOWED_ATTRIBUTES, "*": {"class", "id", "title", "lang", "dir", "role", "aria-label"}}
+_ATTRIBUTES = {
+    **{tag: names - {"cite"} for tag, names in nh3.ALLOWED_ATTRIBUTES.items()},
+    "*": {"class", "id", "title", "lang", "dir", "role", "aria-label"},
+}
+_SCHEMES = {"http", "https", "mailto", "tel"}
 
 
-def kept(branding: Branding) -> Branding:
-    """The branding as it is kept: colours in upper case, the page sanitized. InvalidInput lists every violation."""
-    page = branding.custom_home_html
-    if len(page) <= MAX_HOME_HTML:
-        page = nh3.clean(page, tags=_TAGS, attributes=_ATTRIBUTES)
+def sanitized(page: str) -> str:
+    """The page without what could run, frame or submit anything; one that is too long as it is.
+
+    A page that nests deeply takes seconds: work for a thread. Other threads go on meanwhile.
+    """
+    if len(page) > MAX_HOME_HTML:
+        return page
+    return nh3.clean(page, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes=_SCHEMES)
+
+
+def kept(branding: Branding, page: str | None = None, also: Sequence[Violation] = ()) -> Branding:
+    """The branding as it is kept: colours in upper case, and `page`, which is its own sanitized (None: here).
+
+    InvalidInput lists every violation, after those that were found before.
+    """
+    if page is None:
+        page = sanitized(branding.custom_home_html)
     violations = [*_violations(branding), *_page_violations(branding.custom_home_html, page)]
-    if violations:
-        raise InvalidInput((v.below("branding") for v in violations), summary=SUMMARY)
+    if violations or also:
+        raise InvalidInput((*also, *(v.below("branding") for v in violations)), summary=SUMMARY)
     return replace(
         branding,
         primary_color=branding.primary_color.upper(),
@@ -54,7 +72,7 @@ def _violations(branding: Branding) -> Iterator[Violation]:
     name = branding.app_name
     if not name.strip():
         yield Violation("app_name", Text("is required", "Nome da aplicação é obrigatório"), missing=True)
-    elif len(name) > MAX_APP_NAME or not name.isprintable():
+    elif len(name) > MAX_APP_NAME or not is_plain(name):
         yield Violation(
             "app_name",
             Text(
@@ -76,13 +94,27 @@ def _violations(branding: Branding) -> Iterator[Violation]:
         )
 
 
-def _page_violations(given: str, sanitized: str) -> Iterator[Violation]:
-    # Sanitizing writes `&amp;` for `&` and the like: what is kept has to be good enough to be kept again.
-    if len(given) > MAX_HOME_HTML or len(sanitized) > MAX_HOME_HTML or "\0" in given:
+def _page_violations(given: str, clean: str) -> Iterator[Violation]:
+    if len(given) > MAX_HOME_HTML:
         yield Violation(
             "custom_home_html",
             Text(
-                f"must be at most {MAX_HOME_HTML:,} characters, also once sanitized, without U+0000",
+                f"must be at most {MAX_HOME_HTML:,} characters",
                 "HTML da página inicial deve ter no máximo 100.000 caracteres",
             ),
+        )
+    elif len(clean) > MAX_HOME_HTML:
+        # Sanitizing writes `&amp;` for `&` and the like: what is kept has to be good enough to be kept again.
+        yield Violation(
+            "custom_home_html",
+            Text(
+                f"must be at most {MAX_HOME_HTML:,} characters, also once sanitized (`&` becomes `&amp;`)",
+                "HTML da página inicial deve ter no máximo 100.000 caracteres, também depois de sanitizado"
+                " (`&` vira `&amp;`)",
+            ),
+        )
+    if "\0" in given:
+        yield Violation(
+            "custom_home_html",
+            Text("must not have U+0000", "HTML da página inicial não pode conter U+0000"),
         )

@@ -3,8 +3,10 @@
 import json
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from wuzapi_manager_server.domain.characters import is_plain
 from wuzapi_manager_server.domain.connection import (
     Airtable,
     Connection,
@@ -15,12 +17,16 @@ from wuzapi_manager_server.domain.connection import (
     SqlServer,
     UserLinkValue,
 )
+from wuzapi_manager_server.domain.hosts import Disguised, NoHost, read_host
 from wuzapi_manager_server.domain.mapping import FieldMapping
-from wuzapi_manager_server.errors import InvalidInput, Text, Violation
+from wuzapi_manager_server.errors import Text, Violation
 
 MAX_NAME = 255
 MAX_USERS = 10_000
 MAX_MAPPINGS = 500
+MAX_MAPPING_BYTES = 512 * 1024
+"""Of all texts of all mappings: they go with every list."""
+
 MAX_VIEW_BYTES = 64 * 1024
 MAX_PATH = 1_024
 MAX_SECRET = 4_096
@@ -32,12 +38,12 @@ _HOST_AND_PORT = re.compile(r"[^:]*:\d*|\[.*\]:\d*")  # an IPv6 address alone ha
 _MASKED = re.compile(r"[*•]{3,}")
 
 
-def checked(connection: Connection) -> Connection:
-    """The connection; InvalidInput with every violation otherwise. Paths are those of the `Connection` message."""
-    violations = list(violations_of(connection))
-    if violations:
-        raise InvalidInput((v.below("connection") for v in violations), summary=SUMMARY)
-    return connection
+class _Label(NamedTuple):
+    """What a field is called, and how its Portuguese adjectives end."""
+
+    en: str
+    pt: str
+    ending: str = "o"
 
 
 def violations_of(connection: Connection) -> Iterator[Violation]:
@@ -45,9 +51,11 @@ def violations_of(connection: Connection) -> Iterator[Violation]:
     name = connection.name
     if not name.strip():
         yield _missing("name", "Connection name is required", "Nome da conexão é obrigatório")
-    elif len(name) > MAX_NAME or not name.isprintable():
+    elif len(name) > MAX_NAME or not is_plain(name):
         yield _bad(
-            "name", f"must be 1 to {MAX_NAME} printable characters", f"Nome deve ter de 1 a {MAX_NAME} caracteres"
+            "name",
+            f"must be 1 to {MAX_NAME} printable characters",
+            f"Nome deve ter de 1 a {MAX_NAME} caracteres, sem caracteres de controle",
         )
     yield from _source(connection.source)
     yield from users_violations(connection.assigned_users, "assigned_users", MAX_USERS)
@@ -73,39 +81,41 @@ def users_violations(users: tuple[str, ...], path: str, most: int) -> Iterator[V
 def _source(source: Source) -> Iterator[Violation]:
     path = source.type.value.lower()
     if isinstance(source, Sqlite):
-        yield from _text(f"{path}.database", source.database, "Database file", "Arquivo do banco", MAX_PATH)
-        yield from _text(f"{path}.table_name", source.table_name, "Table name", "Nome da tabela")
+        yield from _text(f"{path}.database", source.database, _Label("Database file", "Arquivo do banco"), MAX_PATH)
+        yield from _text(f"{path}.table_name", source.table_name, _Label("Table name", "Nome da tabela"))
     elif isinstance(source, SqlServer):
         yield from _sql_server(path, source)
     elif isinstance(source, Nocodb):
         yield from _url(f"{path}.host", source.host, required=True)
-        yield from _secret(f"{path}.token", source, "NocoDB token", "Token NocoDB", required=True)
-        yield from _id(f"{path}.project_id", source.project_id, "NocoDB project id", "ID do projeto NocoDB")
-        yield from _id(f"{path}.table_id", source.table_id, "NocoDB table id", "ID da tabela NocoDB")
+        yield from _secret(f"{path}.token", source, _Label("NocoDB token", "Token NocoDB"), required=True)
+        yield from _id(f"{path}.project_id", source.project_id, _Label("NocoDB project id", "ID do projeto NocoDB"))
+        yield from _id(f"{path}.table_id", source.table_id, _Label("NocoDB table id", "ID da tabela NocoDB"))
     else:
         yield from _airtable(path, source)
 
 
 def _airtable(path: str, source: Airtable) -> Iterator[Violation]:
     yield from _url(f"{path}.base_url", source.base_url, required=False)
-    yield from _id(f"{path}.base_id", source.base_id, "Airtable base id", "ID da base Airtable")
-    yield from _secret(f"{path}.api_key", source, "Airtable token", "Token Airtable", required=True)
-    yield from _text(f"{path}.table_id", source.table_id, "Airtable table", "Tabela Airtable")
+    yield from _id(f"{path}.base_id", source.base_id, _Label("Airtable base id", "ID da base Airtable"))
+    yield from _secret(f"{path}.api_key", source, _Label("Airtable token", "Token Airtable"), required=True)
+    yield from _text(f"{path}.table_id", source.table_id, _Label("Airtable table", "Tabela Airtable", "a"))
 
 
 def _sql_server(path: str, source: SqlServer) -> Iterator[Violation]:
-    yield from _text(f"{path}.host", source.host, "Host", "Host")
+    yield from _text(f"{path}.host", source.host, _Label("Host", "Host"))
     if any(char in "/@," or char.isspace() for char in source.host):
         yield _bad(f"{path}.host", "must be a name or an address alone", "Host deve ser apenas um nome ou endereço")
     elif _HOST_AND_PORT.fullmatch(source.host):
         yield _bad(f"{path}.host", "must not have a port: that goes in port", "Informe a porta em port, não em host")
+    elif source.host and (refusal := _not_a_host(source.host)) is not None:
+        yield Violation(f"{path}.host", refusal)
     if not 0 <= source.port <= MAX_PORT:
         yield _bad(f"{path}.port", f"must be 0 to {MAX_PORT}", f"Porta deve estar entre 0 e {MAX_PORT}")
-    yield from _text(f"{path}.database", source.database, "Database", "Nome do banco")
-    yield from _text(f"{path}.username", source.username, "Username", "Usuário")
-    yield from _secret(f"{path}.password", source, "Password", "Senha", required=False)
-    yield from _text(f"{path}.table_name", source.table_name, "Table name", "Nome da tabela")
-    yield from _text(f"{path}.schema", source.schema, "Schema", "Schema", required=False)
+    yield from _text(f"{path}.database", source.database, _Label("Database", "Nome do banco"))
+    yield from _text(f"{path}.username", source.username, _Label("Username", "Usuário"))
+    yield from _secret(f"{path}.password", source, _Label("Password", "Senha", "a"), required=False)
+    yield from _text(f"{path}.table_name", source.table_name, _Label("Table name", "Nome da tabela"))
+    yield from _text(f"{path}.schema", source.schema, _Label("Schema", "Schema"), required=False)
 
 
 def _link(connection: Connection) -> Iterator[Violation]:
@@ -116,7 +126,7 @@ def _link(connection: Connection) -> Iterator[Violation]:
             "is required while row_scope is USER: the column that says whose a row is",
             "user_link_field é obrigatório: a coluna que identifica o dono da linha",
         )
-    yield from _text("user_link_field", field, "Link field", "Campo de vínculo", required=False)
+    yield from _text("user_link_field", field, _Label("Link field", "Campo de vínculo"), required=False)
     for at, mapping in enumerate(connection.field_mappings):
         if mapping.column == field and field and connection.user_link_value is UserLinkValue.TOKEN:
             yield _bad(
@@ -132,6 +142,12 @@ def _mappings(connection: Connection) -> Iterator[Violation]:
         yield _bad(
             "field_mappings", f"must be at most {MAX_MAPPINGS}", f"São permitidos no máximo {MAX_MAPPINGS} mapeamentos"
         )
+    if sum(map(_bytes_of, mappings)) > MAX_MAPPING_BYTES:
+        yield _bad(
+            "field_mappings",
+            f"must be at most {MAX_MAPPING_BYTES // 1024} KiB in all",
+            f"field_mappings deve ter no máximo {MAX_MAPPING_BYTES // 1024} KiB no total",
+        )
     fields: set[str] = set()
     columns: set[str] = set()
     for at, mapping in enumerate(mappings[:MAX_MAPPINGS]):
@@ -145,13 +161,21 @@ def _mappings(connection: Connection) -> Iterator[Violation]:
             seen.add(value)
 
 
+def _bytes_of(mapping: FieldMapping) -> int:
+    validation = mapping.validation
+    texts = (mapping.field, mapping.column, mapping.label, mapping.type, mapping.helper_text, validation.pattern)
+    return sum(len(text.encode("utf-8", "replace")) for text in (*texts, *validation.options))
+
+
 def _mapping(path: str, mapping: FieldMapping) -> Iterator[Violation]:
-    yield from _text(f"{path}.field", mapping.field, "Field", "Campo")
-    yield from _text(f"{path}.column", mapping.column, "Column", "Coluna")
+    yield from _text(f"{path}.field", mapping.field, _Label("Field", "Campo"))
+    yield from _text(f"{path}.column", mapping.column, _Label("Column", "Coluna", "a"))
     for part, value in (("label", mapping.label), ("type", mapping.type), ("helper_text", mapping.helper_text)):
         if len(value) > MAX_PATH or "\0" in value:
             yield _bad(
-                f"{path}.{part}", f"must be at most {MAX_PATH} characters", f"deve ter no máximo {MAX_PATH} caracteres"
+                f"{path}.{part}",
+                f"must be at most {MAX_PATH} characters without U+0000",
+                f"{part} deve ter no máximo {MAX_PATH} caracteres, sem U+0000",
             )
     if mapping.required and not (mapping.editable and mapping.visible):
         yield _bad(
@@ -163,34 +187,46 @@ def _mapping(path: str, mapping: FieldMapping) -> Iterator[Violation]:
         yield violation.below(f"{path}.validation")
 
 
-def _text(
-    path: str, value: str, en: str, pt: str, most: int = MAX_NAME, *, required: bool = True
-) -> Iterator[Violation]:
-    if not value.strip() and (required or value):
-        yield _missing(path, f"{en} is required", f"{pt} é obrigatório")
-    elif len(value) > most or not all(char.isprintable() or char in "\t\n" for char in value):
-        yield _bad(path, f"must be 1 to {most} printable characters", f"{pt} deve ter de 1 a {most} caracteres")
+def _text(path: str, value: str, label: _Label, most: int = MAX_NAME, *, required: bool = True) -> Iterator[Violation]:
+    if not value.strip() and required:
+        yield _required(path, label)
+    elif value and not value.strip():
+        yield _bad(path, "must not be blank", f"{label.pt} não pode ter apenas espaços")
+    elif len(value) > most or not all(is_plain(char) or char in "\t\n" for char in value):
+        yield _bad(
+            path,
+            f"must be 1 to {most} printable characters",
+            f"{label.pt} deve ter de 1 a {most} caracteres, sem caracteres de controle",
+        )
 
 
-def _id(path: str, value: str, en: str, pt: str) -> Iterator[Violation]:
+def _required(path: str, label: _Label) -> Violation:
+    return _missing(path, f"{label.en} is required", f"{label.pt} é obrigatóri{label.ending}")
+
+
+def _id(path: str, value: str, label: _Label) -> Iterator[Violation]:
     if not value:
-        yield _missing(path, f"{en} is required", f"{pt} é obrigatório")
+        yield _required(path, label)
     elif not _ID.fullmatch(value):
-        yield _bad(path, "must be letters, digits, _ and - alone", f"{pt} deve ter apenas letras, dígitos, _ e -")
+        yield _bad(path, "must be letters, digits, _ and - alone", f"{label.pt} deve ter apenas letras, dígitos, _ e -")
 
 
-def _secret(
-    path: str, source: Nocodb | SqlServer | Airtable, en: str, pt: str, *, required: bool
-) -> Iterator[Violation]:
+def _secret(path: str, source: Nocodb | SqlServer | Airtable, label: _Label, *, required: bool) -> Iterator[Violation]:
     if required and not source.secret and not source.has_secret:
-        yield _missing(path, f"{en} is required", f"{pt} é obrigatório")
+        yield _required(path, label)
     elif _MASKED.fullmatch(source.secret):
         # A mask that a user interface shows in place of the secret must not overwrite it.
         yield _bad(
-            path, "is a mask; leave it out to keep the secret", f"{pt} mascarado; não informe para manter o atual"
+            path,
+            "is a mask; leave it out to keep the secret",
+            f"{label.pt} está mascarad{label.ending}; não informe para manter o valor atual",
         )
-    elif len(source.secret) > MAX_SECRET or not source.secret.isprintable():
-        yield _bad(path, f"must be at most {MAX_SECRET} printable characters", f"{pt} inválido")
+    elif len(source.secret) > MAX_SECRET or not is_plain(source.secret):
+        yield _bad(
+            path,
+            f"must be at most {MAX_SECRET} printable characters",
+            f"{label.pt} deve ter no máximo {MAX_SECRET} caracteres, sem caracteres de controle",
+        )
 
 
 def _url(path: str, value: str, *, required: bool) -> Iterator[Violation]:
@@ -202,7 +238,7 @@ def _url(path: str, value: str, *, required: bool) -> Iterator[Violation]:
         yield _bad(
             path,
             "must be an http or https URL without user, query or fragment",
-            "Deve ser uma URL http ou https válida",
+            "URL deve ser http ou https, sem usuário, consulta ou fragmento",
         )
 
 
@@ -215,7 +251,18 @@ def is_web_url(text: str) -> bool:
         port_fits = parts.port is None or parts.port > 0
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and port_fits
+    return parts.scheme in ("http", "https") and port_fits and _not_a_host(parts.hostname or "") is None
+
+
+def _not_a_host(text: str) -> Text | None:
+    """Why it is none; what looks like an address is judged by whoever allows addresses."""
+    try:
+        read_host(text)
+    except Disguised:
+        return None
+    except NoHost as error:
+        return error.text
+    return None
 
 
 def _missing(path: str, en: str, pt: str) -> Violation:

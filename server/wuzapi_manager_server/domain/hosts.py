@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 from wuzapi_manager_server.errors import Text
-from wuzapi_manager_server.upstreams.address_kinds import Address, Network
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 _MAX_NAME = 253
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
@@ -19,6 +21,10 @@ class NoHost(ValueError):
     def __init__(self, en: str, pt: str) -> None:
         super().__init__(en)
         self.text = Text(en, pt)
+
+
+class Disguised(NoHost):
+    """It looks like an address, which programs read differently."""
 
 
 def read_rules(entries: Sequence[str]) -> tuple[frozenset[str], tuple[Network, ...]]:
@@ -47,7 +53,10 @@ def _as_judged(network: Network) -> Network:
 
 
 def read_host(host: str) -> Address | str:
-    """The address, or the name in its one form: lower case, ASCII, no dot at the end. NoHost for anything else."""
+    """The address, or the name in its one form: lower case, ASCII, no dot at the end.
+
+    NoHost for anything else, Disguised for what looks like an address.
+    """
     text = host.strip().lower()
     if text.startswith("[") and text.endswith("]"):
         text = text[1:-1]
@@ -63,7 +72,7 @@ def read_host(host: str) -> Address | str:
         try:
             return IPv4Address(name)
         except ValueError:
-            raise NoHost(
+            raise Disguised(
                 f"The host '{host}' is not an address in its usual form; write four decimal numbers, as 192.0.2.1",
                 f"O host '{host}' não é um endereço na forma usual; escreva quatro números decimais, como 192.0.2.1",
             ) from None
@@ -78,7 +87,7 @@ def _read_ipv6(host: str, text: str) -> Address:
     except ValueError:
         raise _no_host(host) from None
     if address.scope_id is not None:
-        raise NoHost(
+        raise Disguised(
             f"The host '{host}' names a zone, which a source cannot", f"O host '{host}' indica uma zona, não permitida"
         )
     return address

@@ -12,6 +12,8 @@ from wuzapi_manager_server.domain.values import EXACT, number_of
 from wuzapi_manager_server.errors import Text, Violation
 
 MAX_PATTERN = 500
+MAX_OPTIONS = 1_000
+MAX_OPTION = 1_024
 _PATTERN_OPTIONS = re2.Options()
 _PATTERN_OPTIONS.max_mem = 1 << 20  # RE2 runs in linear time; this bounds what compiling a pattern may take
 _PATTERN_OPTIONS.log_errors = False
@@ -43,8 +45,16 @@ class Validation:
                 "min_length", Text("must not be above max_length", "min_length não pode ser maior que max_length")
             )
         for name, bound in (("min", self.min), ("max", self.max)):
-            if bound is not None and math.isnan(bound):
-                yield Violation(name, Text("must be a number", f"{name} deve ser um número"))
+            if bound is not None and not math.isfinite(bound):
+                yield Violation(name, Text("must be a finite number", f"{name} deve ser um número finito"))
+        if len(self.options) > MAX_OPTIONS or any(len(option) > MAX_OPTION for option in self.options):
+            yield Violation(
+                "options",
+                Text(
+                    f"must be at most {MAX_OPTIONS:,}, of at most {MAX_OPTION:,} characters each",
+                    f"São permitidas no máximo {MAX_OPTIONS} opções, de até {MAX_OPTION} caracteres cada",
+                ),
+            )
         if self.min is not None and self.max is not None and self.min > self.max:
             yield Violation("min", Text("must not be above max", "min não pode ser maior que max"))
 

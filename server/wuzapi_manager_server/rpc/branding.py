@@ -1,5 +1,6 @@
 """BrandingService."""
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -45,10 +46,13 @@ class BrandingServicer(branding_pb2_grpc.BrandingServiceServicer):
 
     async def UpdateBranding(self, request: pb.UpdateBrandingRequest, context: Context) -> pb.UpdateBrandingResponse:
         """See the proto."""
-        paths = _paths(request.branding, request.update_mask)
+        paths, unknown = _paths(request.branding, request.update_mask)
+        changes = {path: getattr(request.branding, path) for path in paths}
         branding = await self._brandings.update(
             request.branding.etag,
-            lambda current: replace(current, **{path: getattr(request.branding, path) for path in paths}),
+            lambda current: replace(current, **changes),
+            page=changes.get("custom_home_html"),
+            also=unknown,
             validate_only=request.validate_only,
         )
         return pb.UpdateBrandingResponse(branding=branding_to(branding))
@@ -97,26 +101,21 @@ def branding_to(branding: Branding) -> pb.Branding:
     return message
 
 
-def _paths(message: pb.Branding, mask: FieldMask) -> tuple[str, ...]:
-    """The fields to set: those of the mask, without one the populated ones."""
+def _paths(message: pb.Branding, mask: FieldMask) -> tuple[Sequence[str], list[Violation]]:
+    """The fields to set, those of the mask or without one the populated ones, and what of the mask cannot be set."""
     if list(mask.paths) == ["*"]:
-        return _SETTABLE
+        return _SETTABLE, []
     if mask.paths:
-        unknown = [path for path in mask.paths if path not in _SETTABLE]
-        if unknown:
-            raise InvalidInput(
-                (
-                    Violation(
-                        "update_mask",
-                        Text(f"{path[:100]!r} cannot be set", f"O campo '{path[:100]}' não pode ser alterado"),
-                    )
-                    for path in unknown
-                ),
-                summary=SUMMARY,
+        unknown = [
+            Violation(
+                "update_mask", Text(f"{path[:100]!r} cannot be set", f"O campo '{path[:100]}' não pode ser alterado")
             )
-        return tuple(mask.paths)
-    populated = tuple(name for name in _SETTABLE if getattr(message, name))
+            for path in mask.paths
+            if path not in _SETTABLE
+        ]
+        return [path for path in mask.paths if path in _SETTABLE], unknown
+    populated = [name for name in _SETTABLE if getattr(message, name)]
     if not populated:
         text = Text("must set at least one field", "Informe ao menos um campo para alterar")
         raise InvalidInput([Violation("branding", text, missing=True)], summary=SUMMARY)
-    return populated
+    return populated, []

@@ -85,9 +85,9 @@ class ConnectionServicer(connection_pb2_grpc.ConnectionServiceServicer):
         answer = await self._connections.create(
             connections,
             repeatable(current().caller, request, request.request_id),
-            lambda made: pb.BatchCreateConnectionsResponse(
-                connections=[connection_to(each) for each in made]
-            ).SerializeToString(),
+            lambda made: self._fitting(
+                "connections", pb.BatchCreateConnectionsResponse(connections=[connection_to(each) for each in made])
+            ),
             validate_only=request.validate_only,
         )
         return serialized(pb.BatchCreateConnectionsResponse, answer)
@@ -196,8 +196,14 @@ class ConnectionServicer(connection_pb2_grpc.ConnectionServiceServicer):
     ) -> pb.DeleteConnectionResponse:
         """See the proto."""
         required(id=request.id)
-        gone = await self._connections.delete([request.id], request.etag, validate_only=request.validate_only)
-        return pb.DeleteConnectionResponse(connection=_whole_to(gone[0]))
+        language = current().language
+        answer = await self._connections.delete(
+            [request.id],
+            request.etag,
+            lambda gone: pb.DeleteConnectionResponse(connection=connection_to(gone[0], language)).SerializeToString(),
+            validate_only=request.validate_only,
+        )
+        return serialized(pb.DeleteConnectionResponse, answer)
 
     async def BatchDeleteConnections(
         self, request: pb.BatchDeleteConnectionsRequest, context: Context
@@ -207,8 +213,16 @@ class ConnectionServicer(connection_pb2_grpc.ConnectionServiceServicer):
         if len(set(request.ids)) != len(request.ids):
             text = Text("must name each connection once", "Cada conexão deve aparecer uma única vez")
             raise InvalidInput([Violation("ids", text)])
-        gone = await self._connections.delete(request.ids, "", validate_only=request.validate_only)
-        return pb.BatchDeleteConnectionsResponse(connections=[_whole_to(each) for each in gone])
+        language = current().language
+        answer = await self._connections.delete(
+            request.ids,
+            "",
+            lambda gone: self._fitting(
+                "ids", pb.BatchDeleteConnectionsResponse(connections=[connection_to(each, language) for each in gone])
+            ),
+            validate_only=request.validate_only,
+        )
+        return serialized(pb.BatchDeleteConnectionsResponse, answer)
 
     async def UndeleteConnection(
         self, request: pb.UndeleteConnectionRequest, context: Context
@@ -245,6 +259,19 @@ class ConnectionServicer(connection_pb2_grpc.ConnectionServiceServicer):
             last = response.tables[-1]
             response.next_page_token = self._tokens.give((last.schema, last.name), bound)
         return response
+
+    def _fitting(
+        self, field: str, response: pb.BatchCreateConnectionsResponse | pb.BatchDeleteConnectionsResponse
+    ) -> bytes:
+        """The answer of a batch. InvalidInput, which undoes the batch, for one that its caller could not read."""
+        size = response.ByteSize()
+        if size > self._page_bytes:
+            text = Text(
+                f"are too much at once: the answer would have {size:,} bytes, and may have {self._page_bytes:,}",
+                f"É demais de uma vez: a resposta teria {size} bytes, e o limite é {self._page_bytes}; envie menos",
+            )
+            raise InvalidInput([Violation(field, text)])
+        return response.SerializeToString()
 
     def _target(self, request: "_Target", problems: Problems, *, describe: bool) -> Connection:
         """The connection to try. InvalidInput with what is wrong with it and the `problems` found before."""

@@ -268,10 +268,20 @@ def _bad_paths(message: pb.Connection, paths: Sequence[str]) -> dict[str, Violat
     """The paths of a mask that cannot be set, or that name a source of which the message holds nothing."""
     bad: dict[str, Violation] = {}
     given = message.WhichOneof("source")
+    sources = dict.fromkeys(
+        head for head, dot, _ in (path.partition(".") for path in paths) if dot and head in _SOURCES
+    )
     for path in paths:
         if not _settable(path, alone=len(paths) == 1):
             shown = path[:100]
             text = Text(f"{shown!r} cannot be set", f"O campo '{shown}' não pode ser alterado")
+            bad[path] = Violation("update_mask", text)
+        elif "." in path and len(sources) > 1:
+            names = ", ".join(sources)
+            text = Text(
+                f"leads into more than one source ({names}); a connection has one",
+                f"update_mask indica mais de uma fonte ({names}); uma conexão tem uma só",
+            )
             bad[path] = Violation("update_mask", text)
         elif path in _SOURCES and given not in paths:
             text = Text(

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from wuzapi_manager_server.domain import audit
 from wuzapi_manager_server.domain.connection import Connection, ConnectionStatus, Sharing
-from wuzapi_manager_server.domain.connection_rules import SUMMARY, checked, violations_of
+from wuzapi_manager_server.domain.connection_rules import MAX_USERS, SUMMARY, users_violations, violations_of
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.link_column import cannot_hold, limits_of
 from wuzapi_manager_server.domain.table import SourceTables, Step
@@ -14,6 +14,7 @@ from wuzapi_manager_server.errors import (
     AlreadyExists,
     InvalidInput,
     NotFound,
+    PermissionDenied,
     QueryFailed,
     Text,
     Violation,
@@ -61,8 +62,13 @@ class Connections:
         self, connections: Sequence[Connection], request: Request, encode: Encode, *, validate_only: bool
     ) -> bytes:
         """Makes all or none. InvalidInput lists what is wrong in any of them, at `connections[i]` for several."""
-        for connection in connections:
-            self._sources.check(connection.source)
+        for at, connection in enumerate(connections):
+            try:
+                self._sources.check(connection.source)
+            except PermissionDenied as error:
+                if len(connections) > 1:
+                    error.metadata["index"] = str(at)
+                raise
         if validate_only:
             return encode(connections)
         return await self._once.within(request, lambda: encode([self._made(each) for each in connections]))
@@ -101,14 +107,18 @@ class Connections:
 
         if validate_only:
             return merged()
+        moved = False
 
         def replaced() -> Connection:
+            nonlocal moved
             wanted, before = merged(), self.get(identifier)
+            moved = wanted.source != before.source
             secret = {"secret": "replaced"} if wanted.source.secret else {}
             return self._changed(before, self.store.replace(wanted, None), secret)
 
         changed = await self._database.write(replaced)
-        await self._sources.forget(identifier)
+        if moved:  # what calls are reading elsewhere is not cut off
+            await self._sources.forget(identifier)
         return changed
 
     async def set_status(
@@ -130,7 +140,8 @@ class Connections:
         def assigned() -> Connection:
             current = self._current(identifier, etag)
             everyone = tuple(dict.fromkeys((*current.assigned_users, *users)))
-            checked(replace(current, assigned_users=everyone))
+            if violations := list(users_violations(everyone, "users", MAX_USERS)):
+                raise InvalidInput(violations)
             if validate_only:
                 return replace(current, assigned_users=everyone)
             return self._changed(current, self.store.assign(identifier, users, None))
@@ -149,12 +160,15 @@ class Connections:
 
         return await self._database.write(unassigned)
 
-    async def delete(self, identifiers: Sequence[int], etag: str, *, validate_only: bool) -> list[Connection]:
-        """Deletes all softly or none."""
+    async def delete(self, identifiers: Sequence[int], etag: str, encode: Encode, *, validate_only: bool) -> bytes:
+        """Deletes all softly or none. What `encode` raises undoes it."""
 
-        def deleted() -> list[Connection]:
+        def deleted() -> bytes:
             found = [self._current(identifier, etag) for identifier in identifiers]
-            return found if validate_only else [self._changed(each, self.store.delete(each.id, None)) for each in found]
+            if validate_only:
+                now = self.store.now()
+                return encode([replace(each, delete_time=now) for each in found])
+            return encode([self._changed(each, self.store.delete(each.id, None)) for each in found])
 
         if validate_only:
             return deleted()
@@ -222,7 +236,7 @@ class Connections:
     def _changed(self, before: Connection, after: Connection, also: audit.Facts | None = None) -> Connection:
         """Tells the audit log, in the transaction that changes it, where anything did change."""
         if before.version != after.version:
-            facts = [audit.connection_facts(each, self._audit.handle) for each in (before, after)]
+            facts = audit.connection_change(before, after, self._audit.handle)
             self._audit.record(audit.changed(_place(after), facts[0], {**facts[1], **(also or {})}))
         return after
 

@@ -268,7 +268,7 @@ class OpenTable:
                 changes.append(Change(self.key(edit.id, at), cells, self.guard(edit.etag)))
         if violations:
             raise InvalidInput(violations)
-        _refuse_repeats([change.key for change in changes])
+        _refuse_repeats([change.key for change in changes], lambda at: f"records[{at}].id")
         return changes
 
     async def update(self, changes: Sequence[Change], deadline: Deadline) -> list[Result]:
@@ -281,7 +281,7 @@ class OpenTable:
         """What the source is to delete."""
         self.insist_on_writing()
         keys = [self.key(identifier, at) for at, identifier in enumerate(identifiers)]
-        _refuse_repeats(keys)
+        _refuse_repeats(keys, lambda _at: "record_ids")
         return [(key, self.guard(etag)) for key in keys]
 
     async def delete(self, deletions: Sequence[tuple[Key, Guard | None]], deadline: Deadline) -> list[Result]:
@@ -390,8 +390,10 @@ def _offset(after: Key) -> int:
     return after[0] if after and isinstance(after[0], int) else 0
 
 
-def _refuse_repeats(keys: Sequence[Key]) -> None:
-    if len(set(keys)) != len(keys):
-        raise InvalidInput(
-            [Violation("record_ids", Text("must name each record once", "Cada registro deve aparecer uma única vez"))]
-        )
+def _refuse_repeats(keys: Sequence[Key], path: Callable[[int], str]) -> None:
+    seen: set[Key] = set()
+    for at, key in enumerate(keys):
+        if key in seen:
+            text = Text("must name each record once", "Cada registro deve aparecer uma única vez")
+            raise InvalidInput([Violation(path(at), text)])
+        seen.add(key)

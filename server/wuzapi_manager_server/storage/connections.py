@@ -98,6 +98,10 @@ class ConnectionStore:
         self._clock = clock
         self._users = Assignments(database, box)
 
+    def now(self) -> datetime:
+        """The moment that a change would be made at."""
+        return self._clock()
+
     def version(self, connection_id: int) -> int | None:
         """The current version, also of a deleted one; None when there is none."""
         found = self._database.rows(_VERSION, {"id": connection_id})

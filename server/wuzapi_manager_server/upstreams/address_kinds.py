@@ -4,12 +4,10 @@ Python's own `is_global` changes between patch releases; these tables do not.
 """
 
 from enum import Enum
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
+from wuzapi_manager_server.domain.hosts import Address, Network
 from wuzapi_manager_server.errors import Text
-
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
 
 
 class Kind(Enum):

@@ -8,9 +8,9 @@ from contextlib import suppress
 from ipaddress import IPv4Address, ip_address
 
 from wuzapi_manager_server.domain.deadline import Deadline
+from wuzapi_manager_server.domain.hosts import Address, NoHost, read_host, read_rules
 from wuzapi_manager_server.errors import ConnectionFailed, PermissionDenied, Text, TimedOut
-from wuzapi_manager_server.upstreams.address_kinds import Address, Kind, carried, kind_of, plain
-from wuzapi_manager_server.upstreams.hosts import NoHost, read_host, read_rules
+from wuzapi_manager_server.upstreams.address_kinds import Kind, carried, kind_of, plain
 
 Lookup = Callable[[str], Iterable[str]]
 """Gives the addresses of a name as texts. Blocks; OSError where there are none."""

@@ -10,6 +10,7 @@ from wuzapi_manager_server.domain.branding import BLACK, WHITE, Branding, contra
 from wuzapi_manager_server.domain.branding_rules import MAX_HOME_HTML, kept
 from wuzapi_manager_server.errors import InvalidInput
 
+TOO_LONG = "HTML da página inicial deve ter no máximo 100.000 caracteres"
 COLORS = st.integers(0, 0xFFFFFF).map("#{:06X}".format)
 
 
@@ -70,17 +71,17 @@ def test_what_is_kept() -> None:
         (
             {"custom_home_html": "x" * (MAX_HOME_HTML + 1)},
             "custom_home_html",
-            "HTML da página inicial deve ter no máximo 100.000 caracteres",
+            TOO_LONG,
         ),
         (
             {"custom_home_html": "&" * 30_000},
             "custom_home_html",
-            "HTML da página inicial deve ter no máximo 100.000 caracteres",
+            f"{TOO_LONG}, também depois de sanitizado (`&` vira `&amp;`)",
         ),
         (
             {"custom_home_html": "a\0b"},
             "custom_home_html",
-            "HTML da página inicial deve ter no máximo 100.000 caracteres",
+            "HTML da página inicial não pode conter U+0000",
         ),
     ],
 )
@@ -116,6 +117,10 @@ def test_all_is_told_at_once() -> None:
         ('<p style="position:fixed">x</p>', "<p>x</p>"),
         ("<svg><style><img src=x onerror=alert(1)></style></svg>", '<img src="x">'),
         ('<main><section class="a" id="b">x</section></main>', '<main><section class="a" id="b">x</section></main>'),
+        ("<blockquote cite='javascript:1'>x</blockquote>", "<blockquote>x</blockquote>"),
+        ("<q cite=a>x</q><ins cite=a>x</ins><del cite=a>x</del>", "<q>x</q><ins>x</ins><del>x</del>"),
+        ('<a href="ftp://x">x</a>', '<a rel="noopener noreferrer">x</a>'),
+        ('<a href="mailto:a@b.c">x</a>', '<a href="mailto:a@b.c" rel="noopener noreferrer">x</a>'),
         ('<button type="submit" formaction="javascript:x">x</button>', "<button>x</button>"),
     ],
 )

@@ -18,7 +18,7 @@ from wuzapi_manager_server.domain.connection import (
 from wuzapi_manager_server.domain.connection_rules import (
     MAX_MAPPINGS,
     MAX_USERS,
-    checked,
+    SUMMARY,
     is_web_url,
     users_violations,
     violations_of,
@@ -34,6 +34,12 @@ GOOD = Connection("Orders", SQLITE, user_link_field="owner")
 SOURCES: list[Source] = [SQLITE, MYSQL, Postgresql("10.0.0.1", 0, "shop", "ana", "orders"), NOCODB, AIRTABLE]
 
 
+def checked(connection: Connection) -> None:
+    violations = list(violations_of(connection))
+    if violations:
+        raise InvalidInput((violation.below("connection") for violation in violations), summary=SUMMARY)
+
+
 def fields(connection: Connection) -> list[str]:
     return [violation.field for violation in violations_of(connection)]
 
@@ -42,7 +48,7 @@ def fields(connection: Connection) -> list[str]:
 def test_what_is_complete_is_valid(source: Source) -> None:
     """Each kind of source with all that it needs is taken as it is."""
     connection = replace(GOOD, source=source)
-    assert checked(connection) is connection
+    checked(connection)
     assert connection.etag == "0"
 
 

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wuzapi_manager_server.domain.mapping import MAX_PATTERN, FieldMapping, Validation, compiles
+from wuzapi_manager_server.domain.mapping import (
+    MAX_OPTION,
+    MAX_OPTIONS,
+    MAX_PATTERN,
+    FieldMapping,
+    Validation,
+    compiles,
+)
 from wuzapi_manager_server.domain.table import Json
 
 
@@ -68,7 +75,10 @@ def test_values_are_judged_by_their_text(rule: Validation, value: Json, complain
         (Validation(min=2, max=1), ["min"]),
         (Validation(min=math.nan), ["min"]),
         (Validation(min=math.nan, max=math.nan), ["min", "max"]),
-        (Validation(min=-math.inf, max=math.inf), []),
+        (Validation(min=-math.inf, max=math.inf), ["min", "max"]),
+        (Validation(options=("a" * MAX_OPTION,) * MAX_OPTIONS), []),
+        (Validation(options=("a",) * (MAX_OPTIONS + 1)), ["options"]),
+        (Validation(options=("a" * (MAX_OPTION + 1),)), ["options"]),
         (Validation(pattern="[", min_length=3, max_length=2, min=2, max=1), ["pattern", "min_length", "min"]),
     ],
 )

@@ -333,6 +333,15 @@ def test_a_mask_may_name_the_source_that_goes_beside_the_one_that_comes() -> Non
     assert merged(stored(), change, FieldMask(paths=["sqlite", "mysql"])).source == Sqlite("a.db", "t")
 
 
+def test_a_mask_leads_into_one_source() -> None:
+    """Of two, one would be passed over in silence."""
+    change = pb.Connection(postgresql=pb.PostgresqlSource(password="new"))
+    with pytest.raises(InvalidInput) as error:
+        merged(stored(SOURCES[-2]), change, FieldMask(paths=["postgresql.password", "mysql.host", "name"]))
+    assert [violation.field for violation in error.value.violations][:2] == ["update_mask", "update_mask"]
+    assert "mysql" in error.value.violations[0].text.en
+
+
 def test_star_stands_alone() -> None:
     """A mask of "*" and more is refused."""
     with pytest.raises(InvalidInput) as error:
