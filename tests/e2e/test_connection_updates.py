@@ -1,5 +1,8 @@
 """Updates of connections: masks, secrets, switched sources."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import StatusCode
@@ -19,6 +22,7 @@ from tests.e2e.samples import (
     without_secret,
 )
 from wuzapi_manager.v1 import connection_pb2 as pb
+from wuzapi_manager.v1 import record_pb2
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind in SECRETS])
@@ -161,3 +165,22 @@ def test_a_mask_may_name_a_field_twice(world: World) -> None:
     changed = world.admin.connections.UpdateConnection(request).connection
     assert changed.mysql.host == "twice.test"
     assert changed.mysql.has_password
+
+
+def test_a_change_of_anything_but_the_place_cuts_no_call_off(world: World) -> None:
+    """An export goes on to its end while its connection is renamed."""
+    count = 20_000
+    with closing(sqlite3.connect(world.sources / "long.db")) as file, file:
+        file.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, text TEXT)")
+        file.executemany("INSERT INTO t (text) VALUES (?)", (("x" * 1000,) for _ in range(count)))
+    one = pb.Connection(
+        name="long",
+        sqlite=pb.SqliteSource(database="long.db", table_name="t"),
+        row_scope=pb.ROW_SCOPE_SHARED,
+    )
+    identifier = create(world, one).id
+    answers = world.admin.records.ExportRecords(record_pb2.ExportRecordsRequest(connection_id=identifier))
+    lines = next(answers).chunk.count(b"\n")
+    assert lines < count
+    update(world, pb.Connection(id=identifier, name="renamed"))
+    assert lines + sum(answer.chunk.count(b"\n") for answer in answers) == count
