@@ -118,7 +118,8 @@ class SqliteFolder:
                 Text(
                     "The database file, or one beside it, is a link to what may not be a source",
                     "O arquivo do banco, ou um ao seu lado, é um link para o que não pode ser uma fonte",
-                )
+                ),
+                suggestion=_ANOTHER_FILE,
             )
 
     def _own_files(self) -> Iterator[os.stat_result]:
@@ -146,6 +147,9 @@ class SqliteFolder:
         if file.users == 0:
             del self._files[located]
             await file.close()
+
+
+_ANOTHER_FILE = Text("Give another file", "Informe outro arquivo")
 
 
 def _check_text(database: str) -> None:
@@ -184,5 +188,6 @@ def _own(database: str) -> PermissionDenied:
         Text(
             f"The file '{database}' belongs to the service itself and is never a source",
             f"O arquivo '{database}' pertence ao próprio serviço e nunca é uma fonte",
-        )
+        ),
+        suggestion=_ANOTHER_FILE,
     )
