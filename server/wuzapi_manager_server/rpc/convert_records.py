@@ -190,11 +190,9 @@ def check_batch(field: str, items: Sequence[object], most: int) -> None:
         )
 
 
-def statuses_of(errors: Sequence[Exception | None], call: Call) -> list[Status]:
-    """How each item of a batch went, where each went for itself; nothing where all of them went well."""
-    if not any(errors):
-        return []
-    return [_status_of(error, call) for error in errors]
+def statuses_of(errors: Sequence[Exception | None], call: Call, *, atomic: bool) -> list[Status]:
+    """How each item of a batch went, where each went for itself; nothing where they went together."""
+    return [] if atomic else [_status_of(error, call) for error in errors]
 
 
 def _status_of(error: Exception | None, call: Call) -> Status:

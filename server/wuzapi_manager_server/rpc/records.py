@@ -146,7 +146,7 @@ class RecordServicer(record_pb2_grpc.RecordServiceServicer):
             return pb.BatchCreateRecordsResponse(
                 records=records,
                 atomic=atomic,
-                statuses=statuses_of([result.error for result in results], current()),
+                statuses=statuses_of([result.error for result in results], current(), atomic=atomic),
                 fields_omitted=omitted,
             ).SerializeToString()
 
@@ -195,7 +195,7 @@ class RecordServicer(record_pb2_grpc.RecordServiceServicer):
         return pb.BatchUpdateRecordsResponse(
             records=records,
             atomic=atomic,
-            statuses=statuses_of([result.error for result in results], current()),
+            statuses=statuses_of([result.error for result in results], current(), atomic=atomic),
             fields_omitted=omitted,
         )
 
@@ -219,12 +219,13 @@ class RecordServicer(record_pb2_grpc.RecordServiceServicer):
         table = await self._tables.open(request)
         check_batch("record_ids", request.record_ids, MAX_BATCH)
         deletions = table.deletions(request.record_ids)
-        response = pb.BatchDeleteRecordsResponse(atomic=table.table.capabilities.transactions)
+        atomic = table.table.capabilities.transactions
+        response = pb.BatchDeleteRecordsResponse(atomic=atomic)
         if request.validate_only:
             await table.check_there(deletions, current().deadline)
         else:
             results = await table.delete(deletions, current().deadline)
-            response.statuses.extend(statuses_of([result.error for result in results], current()))
+            response.statuses.extend(statuses_of([result.error for result in results], current(), atomic=atomic))
         return response
 
     async def ExportRecords(

@@ -5,6 +5,7 @@ from contextlib import suppress
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # ships stubs, but no py.typed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -238,10 +239,12 @@ def test_batches_have_bounds() -> None:
 
 
 def test_statuses_of_a_batch() -> None:
-    """Nothing where all went well; else one status an item, and nothing of what is not ours to tell."""
+    """Nothing where they went together; else one status an item, and nothing of what is not ours to tell."""
     call = Call(Admin(), Deadline.after(5), "r1", "en")
-    assert statuses_of([None, None], call) == []
-    good, missing, foreign = statuses_of([None, record_not_found(1), ValueError("secret")], call)
+    assert statuses_of([None, None], call, atomic=True) == []
+    assert statuses_of([None, None], call, atomic=False) == [Status(), Status()]
+    errors = [None, record_not_found(1), ValueError("secret")]
+    good, missing, foreign = statuses_of(errors, call, atomic=False)
     assert (good.code, missing.code, foreign.code) == (0, 5, 13)
     assert missing.message == "There is no such record"
     assert "secret" not in str(foreign)
