@@ -18,6 +18,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from wuzapi_manager_server import observe
 from wuzapi_manager_server.errors import CannotStart, ServiceError
 from wuzapi_manager_server.observe import LoopLag, Metrics, MetricsEndpoint, logger
+from wuzapi_manager_server.opening import beside_others
 from wuzapi_manager_server.rpc.health import SERVICE as HEALTH
 from wuzapi_manager_server.rpc.health import Health, ReadinessMonitor, add_health
 from wuzapi_manager_server.rpc.pipeline import Limits, Pipeline
@@ -90,6 +91,7 @@ def _serve_with_workers(settings: Settings, announce: Announce, wire_parts: Wire
     with ExitStack() as stack:
         held = stack.enter_context(reserve(settings.grpc_host, settings.grpc_port, share=True))
         on_port = settings.model_copy(update={"grpc_port": held.getsockname()[1]})
+        stack.enter_context(beside_others(settings))  # also while no worker is there yet, or one is replaced
         asyncio.run(_try(on_port, wire_parts))
         died: Callable[[int], None] | None = None
         if settings.metrics_port is not None:

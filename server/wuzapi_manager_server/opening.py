@@ -1,6 +1,9 @@
 """What the service and its commands open by the settings."""
 
+import os
+from collections.abc import Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from pathlib import Path
 
 from wuzapi_manager_server.domain.backup import Retention
@@ -10,13 +13,49 @@ from wuzapi_manager_server.services.backups import Backups
 from wuzapi_manager_server.services.readiness import Readiness
 from wuzapi_manager_server.settings import Settings
 from wuzapi_manager_server.sources.sqlite_folder import SqliteFolder
+from wuzapi_manager_server.storage import faults
 from wuzapi_manager_server.storage.backups import BackupMaker
 from wuzapi_manager_server.storage.backups_folder import BackupFolder
 from wuzapi_manager_server.storage.database import Database
+from wuzapi_manager_server.storage.hold import lock_of, take
 from wuzapi_manager_server.storage.models import now_utc
 from wuzapi_manager_server.storage.place import place_problem
 from wuzapi_manager_server.storage.pragmas import Pragmas
 from wuzapi_manager_server.storage.secret_keys import KEYS_FILE, TOKEN_FILE, box_of, load_keys, open_box
+
+
+@contextmanager
+def beside_others(settings: Settings) -> Iterator[None]:
+    """Works on the database while the context is open, as others may. CannotStart while a command has it alone."""
+    with _held(settings, alone=False, refusal="A command has the database to itself: wait until it has ended"):
+        yield
+
+
+@contextmanager
+def alone(settings: Settings, instead: str = "") -> Iterator[None]:
+    """Has the database to itself while the context is open. CannotStart where a server, or another command, uses it.
+
+    `instead` is what else can be done about that.
+    """
+    refusal = f"The server is running, or another command uses the database: stop it first{instead}"
+    with _held(settings, alone=True, refusal=refusal):
+        yield
+
+
+@contextmanager
+def _held(settings: Settings, *, alone: bool, refusal: str) -> Iterator[None]:
+    path = settings.sqlite_db_path
+    try:
+        descriptor = take(path, alone=alone)
+    except BlockingIOError:
+        raise CannotStart(refusal) from None
+    except OSError as error:
+        problem = place_problem(path)
+        raise (CannotStart(problem) if problem else faults.of_system(error)) from error
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def open_database(settings: Settings) -> Database:
@@ -93,5 +132,12 @@ def _never_sources(settings: Settings) -> list[Path]:
     """The service's own files. The whole folder they lie in, unless the sources were put there too."""
     database = settings.sqlite_db_path.absolute()
     data, sources = database.parent, settings.sqlite_sources_dir
-    own = [database, data / KEYS_FILE, data / TOKEN_FILE, backup_folder(settings).path, media_path(settings)]
+    own = [
+        database,
+        lock_of(database),
+        data / KEYS_FILE,
+        data / TOKEN_FILE,
+        backup_folder(settings).path,
+        media_path(settings),
+    ]
     return own if sources is not None and sources.resolve().is_relative_to(data.resolve()) else [*own, data]

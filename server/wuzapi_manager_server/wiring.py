@@ -16,7 +16,14 @@ from wuzapi_manager.v1 import branding_pb2_grpc, connection_pb2_grpc, maintenanc
 from wuzapi_manager_server.domain.connection import ConnectionType
 from wuzapi_manager_server.duty import Duty
 from wuzapi_manager_server.observe import Cache, Metrics, logger
-from wuzapi_manager_server.opening import media_path, open_backups, open_database, open_secrets, sqlite_folder
+from wuzapi_manager_server.opening import (
+    beside_others,
+    media_path,
+    open_backups,
+    open_database,
+    open_secrets,
+    sqlite_folder,
+)
 from wuzapi_manager_server.rpc.branding import BrandingServicer
 from wuzapi_manager_server.rpc.connections import ConnectionServicer
 from wuzapi_manager_server.rpc.maintenance import About, MaintenanceServicer
@@ -111,7 +118,17 @@ class Parts:
 
 @asynccontextmanager
 async def wire(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
-    """Opens everything that the server needs, and closes it afterwards in the opposite order."""
+    """Opens everything that the server needs, and closes it afterwards in the opposite order.
+
+    CannotStart while a command has the database to itself; none can have it meanwhile.
+    """
+    with beside_others(settings):
+        async with _wired(settings, metrics) as parts:
+            yield parts
+
+
+@asynccontextmanager
+async def _wired(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
     database = open_database(settings)
     database.metrics = metrics.queries
     pool = ThreadPoolExecutor(settings.work_threads, thread_name_prefix="work")

@@ -30,11 +30,10 @@ _TOLD = {"audit_events", "sqlite_sequence"}
 
 
 class Machine(NamedTuple):
-    """A data folder whose server has stopped, with a good backup; and how its port was, which is nobody's."""
+    """A data folder whose server has stopped, with a good backup."""
 
     folder: Path
     good: str
-    port: str = "1"
 
     @property
     def database(self) -> Path:
@@ -45,7 +44,7 @@ class Machine(NamedTuple):
         return self.folder / "data" / "backups"
 
     def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": "/usr/bin", "GRPC_PORT": self.port, "LOG_FORMAT": "json", **settings}
+        environment = {"PATH": "/usr/bin", "GRPC_PORT": "1", "LOG_FORMAT": "json", **settings}
         command = [sys.executable, "-m", "wuzapi_manager_server", *arguments]
         return subprocess.run(
             command, env=environment, cwd=self.folder, capture_output=True, text=True, check=False, timeout=60
@@ -54,7 +53,7 @@ class Machine(NamedTuple):
     @contextmanager
     def started(self, *arguments: str) -> "Iterator[subprocess.Popen[str]]":
         """A command that is killed when the context ends."""
-        environment = {"PATH": "/usr/bin", "GRPC_PORT": self.port, "LOG_FORMAT": "json"}
+        environment = {"PATH": "/usr/bin", "GRPC_PORT": "1", "LOG_FORMAT": "json"}
         command = [sys.executable, "-m", "wuzapi_manager_server", *arguments]
         with subprocess.Popen(
             command, env=environment, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -77,10 +76,10 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Machine:
         create(world)
         good = made(world).name
         put(world, "after")
-        running = Machine(folder, good, world.address.rpartition(":")[2])
-        said = running.run("backup", "restore", good)
+        said = Machine(folder, good).run("backup", "restore", good)
         assert (said.returncode, said.stdout) == (1, "")
-        assert said.stderr == "The server is running: stop it first, or call RestoreBackup\n"
+        why = "The server is running, or another command uses the database: stop it first, or call RestoreBackup\n"
+        assert said.stderr == why
     return Machine(folder, good)
 
 

@@ -165,7 +165,7 @@ def test_program_serves_and_is_healthy(tmp_path: Path) -> None:
     assert (health.returncode, health.stdout) == (0, f"{address} is ready\n")
     assert (rotated.returncode, rotated.stderr) == (
         1,
-        "The server is running and does not know the new key: stop it first\n",
+        "The server is running, or another command uses the database: stop it first\n",
     )
     events = [json.loads(line)["event"] for line in (tmp_path / "log").read_text().splitlines()]
     assert events == ["database open", "readiness", "serving", "draining", "stopped"]

@@ -11,7 +11,7 @@ from wuzapi_manager_server.domain.adoption import Adopted
 from wuzapi_manager_server.domain.connection import Source, Sqlite
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.errors import Text
-from wuzapi_manager_server.opening import open_database, open_secrets, sqlite_folder
+from wuzapi_manager_server.opening import beside_others, open_database, open_secrets, sqlite_folder
 from wuzapi_manager_server.services.adopt import Plan, adopt, planned
 from wuzapi_manager_server.services.callers import no_wuzapi
 from wuzapi_manager_server.settings import Settings
@@ -19,7 +19,7 @@ from wuzapi_manager_server.storage.branding import BrandingStore
 from wuzapi_manager_server.storage.connections import ConnectionStore
 from wuzapi_manager_server.storage.metadata import MetadataStore
 from wuzapi_manager_server.storage.models import now_utc
-from wuzapi_manager_server.storage.original import read_original
+from wuzapi_manager_server.storage.original import Original, read_original
 from wuzapi_manager_server.storage.secret_keys import load_admin_token
 from wuzapi_manager_server.upstreams.wuzapi import Wuzapi
 
@@ -36,11 +36,12 @@ def take_over(settings: Settings, file: Path, *, apply: bool, everyone: bool, sa
 
     `everyone`: connections that the original showed to all users are assigned to all whom WUZAPI has now.
     """
-    return asyncio.run(_run(settings, file, apply=apply, everyone=everyone, say=say))
-
-
-async def _run(settings: Settings, file: Path, *, apply: bool, everyone: bool, say: Say) -> int:
     original = read_original(file)
+    with beside_others(settings):  # it is one transaction, like any other write
+        return asyncio.run(_run(settings, original, file.name, apply=apply, everyone=everyone, say=say))
+
+
+async def _run(settings: Settings, original: Original, name: str, *, apply: bool, everyone: bool, say: Say) -> int:
     database = open_database(settings)
     try:
         box = open_secrets(settings, database)
@@ -52,7 +53,7 @@ async def _run(settings: Settings, file: Path, *, apply: bool, everyone: bool, s
                 return folder.check(source.database) if isinstance(source, Sqlite) else None
 
             users = partial(_all_users, settings) if everyone else None
-            plan = await planned(original, file.name, refuses, metadata, users)
+            plan = await planned(original, name, refuses, metadata, users)
         for line in _told(plan):
             say(line)
         if not apply:
@@ -62,7 +63,7 @@ async def _run(settings: Settings, file: Path, *, apply: bool, everyone: bool, s
         made = await adopt(plan, database, *stores, metadata)
         for connection in made:
             say(f"made connection {connection.id} {connection.name!r}")
-        say(f"Done: {len(made)} connections. Try each with TestConnection; {file.name} is as it was.")
+        say(f"Done: {len(made)} connections. Try each with TestConnection; {name} is as it was.")
         return 0
     finally:
         await database.close()

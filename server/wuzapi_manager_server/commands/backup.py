@@ -8,16 +8,17 @@ from typing import TypeVar
 from wuzapi_manager_server import observe
 from wuzapi_manager_server.domain.audit import Deed
 from wuzapi_manager_server.domain.backup import Backup
-from wuzapi_manager_server.errors import CannotStart, ServiceError
+from wuzapi_manager_server.errors import ServiceError
 from wuzapi_manager_server.opening import (
+    alone,
     backup_folder,
     backup_maker,
+    beside_others,
     open_backups,
     open_database,
     open_keys,
     open_secrets,
 )
-from wuzapi_manager_server.rpc.probe import probe
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.services.audit import Audit
 from wuzapi_manager_server.services.backups import Backups
@@ -41,7 +42,8 @@ def create(settings: Settings, _chosen: argparse.Namespace) -> int:
         print(_line(made))
         return 0
 
-    return asyncio.run(_with_backups(settings, work))
+    with beside_others(settings):
+        return asyncio.run(_with_backups(settings, work))
 
 
 def list_all(settings: Settings, _chosen: argparse.Namespace) -> int:
@@ -75,13 +77,12 @@ def restore(settings: Settings, chosen: argparse.Namespace) -> int:
     async def fill(backups: Backups, tell: Tell) -> int:
         return await tell("RestoreBackup", chosen.name, backups.fill(chosen.name))
 
-    if probe(settings)[0]:
-        raise CannotStart("The server is running: stop it first, or call RestoreBackup")
     database = settings.sqlite_db_path.absolute()
-    if not is_unusable(database):
-        return asyncio.run(_with_backups(settings, work))
-    with put_in_place(database) as (fresh, kept):
-        asyncio.run(_with_backups(settings.model_copy(update={"sqlite_db_path": fresh}), fill, open_keys(settings)))
+    with alone(settings, ", or call RestoreBackup"):
+        if not is_unusable(database):
+            return asyncio.run(_with_backups(settings, work))
+        with put_in_place(database) as (fresh, kept):
+            asyncio.run(_with_backups(settings.model_copy(update={"sqlite_db_path": fresh}), fill, open_keys(settings)))
     print(f"{chosen.name} is in place; {kept.name} beside it keeps what was there before and could not be used")
     return 0
 
@@ -94,7 +95,8 @@ def delete(settings: Settings, chosen: argparse.Namespace) -> int:
         print(f"{chosen.name} is deleted")
         return 0
 
-    return asyncio.run(_with_backups(settings, work))
+    with beside_others(settings):
+        return asyncio.run(_with_backups(settings, work))
 
 
 def _line(backup: Backup) -> str:

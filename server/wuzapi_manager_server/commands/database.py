@@ -7,10 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from wuzapi_manager_server.errors import CannotStart
 from wuzapi_manager_server.main import tls_of
-from wuzapi_manager_server.opening import open_database, open_secrets
-from wuzapi_manager_server.rpc.probe import probe
+from wuzapi_manager_server.opening import alone, beside_others, open_database, open_secrets
 from wuzapi_manager_server.rpc.server import check_tls
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.settings import Settings
@@ -29,7 +27,8 @@ def migrate(settings: Settings, _chosen: argparse.Namespace) -> int:
         print(f"{settings.sqlite_db_path} has schema {database.schema_version}")
         return 0
 
-    return asyncio.run(_with_database(settings, work))
+    with alone(settings):
+        return asyncio.run(_with_database(settings, work))
 
 
 def check(settings: Settings, _chosen: argparse.Namespace) -> int:
@@ -47,7 +46,8 @@ def check(settings: Settings, _chosen: argparse.Namespace) -> int:
         return 1 if problems else 0
 
     check_tls(tls_of(settings))
-    return asyncio.run(_with_database(settings, work))
+    with beside_others(settings):
+        return asyncio.run(_with_database(settings, work))
 
 
 def _print_problems(problems: Sequence[str]) -> None:
@@ -56,13 +56,14 @@ def _print_problems(problems: Sequence[str]) -> None:
 
 
 def rotate_keys(settings: Settings, _chosen: argparse.Namespace) -> int:
-    """Brings every secret under the first key."""
+    """Brings every secret under the first key.
+
+    A running server knows the first key where it is set, but not one that is made here.
+    """
 
     async def work(database: Database) -> int:
         box = open_secrets(settings, database)
         if not settings.secret_keys:
-            if probe(settings)[0]:
-                raise CannotStart("The server is running and does not know the new key: stop it first")
             box = SecretBox(add_key(_data(settings)))
         done = await rotate(database, box, _progress)
         print(f"{done.secrets} secrets, {done.users} users and {done.requests} requests are under the first key now")
@@ -70,7 +71,8 @@ def rotate_keys(settings: Settings, _chosen: argparse.Namespace) -> int:
             print(f"Older keys stay in {_data(settings) / KEYS_FILE}: backups made before now need them")
         return 0
 
-    return asyncio.run(_with_database(settings, work))
+    with beside_others(settings) if settings.secret_keys else alone(settings):
+        return asyncio.run(_with_database(settings, work))
 
 
 def _progress(done: Rotated) -> None:

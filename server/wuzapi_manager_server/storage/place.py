@@ -6,6 +6,7 @@ from pathlib import Path
 from stat import S_ISDIR
 
 from wuzapi_manager_server.storage.files import companions_of
+from wuzapi_manager_server.storage.hold import lock_of
 
 
 def place_problem(path: Path) -> str:
@@ -17,7 +18,7 @@ def place_problem(path: Path) -> str:
         return f"{path} cannot be made below {folder}, which is a file: set SQLITE_DB_PATH to another place"
     if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
         return _not_writable(f"The folder {folder}", folder)
-    for file in (path, *companions_of(path)):
+    for file in (path, *companions_of(path), lock_of(path)):
         if _exists(file) and not os.access(file, os.R_OK | os.W_OK, effective_ids=True):
             return _not_writable(f"The database {file}", file)
     return ""
