@@ -101,7 +101,7 @@ def _serve_with_workers(settings: Settings, announce: Announce, wire_parts: Wire
             stack.callback(endpoint.close)
             died = partial(mark_process_dead, path=folder)
         target = partial(_work, on_port, announce, wire_parts)
-        return Workers(settings.grpc_workers, target, grace=settings.shutdown_grace, died=died).run()
+        return Workers(settings.grpc_workers, target, longest_stop=settings.longest_stop, died=died).run()
 
 
 async def _try(settings: Settings, wire_parts: Wire) -> None:

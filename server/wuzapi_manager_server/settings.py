@@ -56,6 +56,8 @@ class Setting(NamedTuple):
 
 
 _SECONDS = "a time above 0 up to 24 h, as 60, 60s or 500ms"
+_AROUND_A_REQUEST = 2.0
+_CLOSING = 5.0
 _BOOLEAN = "true or false"
 _HOSTS = "names, addresses and networks separated by commas, as db.internal, 10.0.0.7, 10.1.0.0/16"
 
@@ -233,6 +235,16 @@ class Settings(BaseSettings):
     def mmap_size(self) -> int:
         """What SQLite may map into memory: SQLITE_MMAP_SIZE, but 0 where several processes write to the file."""
         return self.sqlite_mmap_size if self.grpc_workers == 1 else 0
+
+    @property
+    def longest_send(self) -> float:
+        """How long what asked WUZAPI may take at most, with what stands around the question."""
+        return self.request_timeout + _AROUND_A_REQUEST
+
+    @property
+    def longest_stop(self) -> float:
+        """How long a stop may take: calls have the grace, then what goes on without them its time; then all closes."""
+        return self.shutdown_grace + self.longest_send + _CLOSING
 
     @property
     def address(self) -> str:

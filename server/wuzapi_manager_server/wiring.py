@@ -183,10 +183,8 @@ async def _wired(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
                     {"backups": lambda: gauges.fresh},
                 )
         finally:
-            await backups.close()
-            await sends.drain(_longest_send(settings).total_seconds())
+            await asyncio.gather(backups.close(), sends.drain(settings.longest_send), once.drain(settings.longest_send))
             await sweeper.stop()
-            await once.drain()
             await relay.close()
             await audit.drain()
             await sources.close()
@@ -230,7 +228,8 @@ def _wuzapi(settings: Settings, metrics: Metrics) -> Wuzapi | None:
 
 
 def _sends(settings: Settings, database: Database, box: SecretBox, metrics: Metrics) -> Sends:
-    store = IdempotencyStore(database, box, now_utc, _longest_send(settings))
+    # After its longest a send of a process that was killed counts as cut off.
+    store = IdempotencyStore(database, box, now_utc, timedelta(seconds=settings.longest_send))
     return Sends(database, store, metrics.relay_sends)
 
 
@@ -318,11 +317,6 @@ def _gateway(settings: Settings, admin_token: str, metrics: Metrics) -> WuzapiGa
         metrics=metrics.upstream("wuzapi"),
     )
     return WuzapiGateway(upstream, admin_token)
-
-
-def _longest_send(settings: Settings) -> timedelta:
-    """After how long a send of a process that was killed counts as cut off."""
-    return timedelta(seconds=settings.request_timeout + 2)
 
 
 def _relay_service(

@@ -15,23 +15,22 @@ if TYPE_CHECKING:
 
 _QUICK = 30.0  # a worker that lives shorter than that has not really begun, even on a busy machine
 _QUICK_DEATHS = 3
-_KILL_AFTER = 5.0
 
 
 class Workers:
     """Starts `count` processes that run `target`, and replaces those that die.
 
     The processes are spawned, not forked, so that nothing of this one lives on in them; `target` must be a picklable
-    function, which gives the exit code. `died` is told the id of each process that has ended. Use `run` from the main
-    thread.
+    function, which gives the exit code. Processes that live on `longest_stop` seconds after they were told to end are
+    killed. `died` is told the id of each process that has ended. Use `run` from the main thread.
     """
 
     def __init__(
-        self, count: int, target: Callable[[], int], *, grace: float, died: Callable[[int], None] | None = None
+        self, count: int, target: Callable[[], int], *, longest_stop: float, died: Callable[[int], None] | None = None
     ) -> None:
         self._count = count
         self._target = target
-        self._grace = grace
+        self._longest_stop = longest_stop
         self._died = died
         self._processes: dict[SpawnProcess, float] = {}
         self._stopping_since: float | None = None
@@ -79,7 +78,7 @@ class Workers:
             process.terminate()
 
     def _kill_the_late(self) -> None:
-        if self._stopping_since is None or time.monotonic() < self._stopping_since + self._grace + _KILL_AFTER:
+        if self._stopping_since is None or time.monotonic() < self._stopping_since + self._longest_stop:
             return
         for process in self._processes:
             process.kill()

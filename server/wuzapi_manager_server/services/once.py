@@ -87,10 +87,13 @@ class Once:
         await self._database.write(lambda: self._store.finish(scope, answer))
         return answer
 
-    async def drain(self) -> None:
-        """Waits for what goes on without its caller."""
+    async def drain(self, seconds: float) -> None:
+        """Waits so long for what goes on without its caller. What goes on still is cut off, and a repeat is told so."""
         if self._running:
-            await asyncio.wait(self._running)
+            _, late = await asyncio.wait(self._running, timeout=seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     def _finished(self, task: asyncio.Task[bytes]) -> None:
         self._running.discard(task)
