@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BadSettings, CannotStart) as error:
         said = str(error)
     except ServiceError as error:
-        said = f"{error.text.en}. {error.suggestion.en}" if error.suggestion else error.text.en
+        said = error.for_operator
     except KeyboardInterrupt:
         said = "Interrupted"
     print(said, file=sys.stderr)
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
             (
                 "check",
                 _loaded("database", "check"),
-                "check settings, certificates, database and keys; exit 0 when all is well",
+                "check settings, certificates, folders, database and keys, and make none; exit 0 when all is well",
             ),
             ("token", _loaded("database", "token"), "print where the administrator's token is"),
             ("version", _version, "print the version"),

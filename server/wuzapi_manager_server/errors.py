@@ -107,6 +107,11 @@ class ServiceError(Exception):
         self.metadata = dict(metadata or {})
         self.retry_after = retry_after
 
+    @property
+    def for_operator(self) -> str:
+        """What went wrong and what to do, for a terminal or a log."""
+        return f"{self.text.en}. {self.suggestion.en}" if self.suggestion else self.text.en
+
 
 class InvalidInput(ServiceError):
     """The request cannot be carried out by anyone: every bad field is listed, the first 50 also in the text."""

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from wuzapi_manager_server.domain.backup import Retention
-from wuzapi_manager_server.errors import CannotStart, DatabaseError
+from wuzapi_manager_server.errors import CannotStart, DatabaseError, FileSystemError
+from wuzapi_manager_server.observe import logger
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.services.backups import Backups
 from wuzapi_manager_server.services.readiness import Readiness
@@ -19,7 +20,7 @@ from wuzapi_manager_server.storage.backups_folder import BackupFolder
 from wuzapi_manager_server.storage.database import Database
 from wuzapi_manager_server.storage.hold import lock_of, take
 from wuzapi_manager_server.storage.models import now_utc
-from wuzapi_manager_server.storage.place import place_problem
+from wuzapi_manager_server.storage.place import folder_problem, place_problem
 from wuzapi_manager_server.storage.pragmas import Pragmas
 from wuzapi_manager_server.storage.secret_keys import KEYS_FILE, TOKEN_FILE, box_of, load_keys, open_box
 
@@ -80,9 +81,9 @@ def open_database(settings: Settings) -> Database:
         raise
 
 
-def open_secrets(settings: Settings, database: Database) -> SecretBox:
+def open_secrets(settings: Settings, database: Database, *, make: bool = True) -> SecretBox:
     """The box for the database's secrets; its key is made at first start. DatabaseError says why not."""
-    return open_box(database, _keys(settings), settings.sqlite_db_path.absolute().parent)
+    return open_box(database, _keys(settings), settings.sqlite_db_path.absolute().parent, make=make)
 
 
 def open_keys(settings: Settings) -> SecretBox:
@@ -121,6 +122,28 @@ def backup_maker(settings: Settings, box: SecretBox) -> BackupMaker:
 def backup_folder(settings: Settings) -> BackupFolder:
     """Where the backups lie."""
     return BackupFolder(settings.backup_dir or settings.sqlite_db_path.absolute().parent / "backups")
+
+
+def folder_problems(settings: Settings) -> list[str]:
+    """A sentence for each folder of the settings that cannot be used, with what to do. None is made."""
+    problems = []
+    if settings.sqlite_sources_dir is not None:
+        problems.append(folder_problem(settings.sqlite_sources_dir.absolute(), "SQLITE_SOURCES_DIR", written=False))
+    backups = backup_folder(settings).path
+    if settings.backup_dir is not None or backups.exists():
+        problems.append(folder_problem(backups, "BACKUP_DIR", written=True))
+    return [problem for problem in problems if problem]
+
+
+def make_backup_folder(settings: Settings) -> None:
+    """Makes the folder of backups where the settings ask for backups; the log tells where that fails."""
+    if settings.backup_dir is None and settings.backup_schedule is None:
+        return
+    folder = backup_folder(settings)
+    try:
+        folder.make()
+    except FileSystemError as error:
+        logger().error("backups cannot be made", folder=str(folder.path), why=error.for_operator)
 
 
 def media_path(settings: Settings) -> Path:

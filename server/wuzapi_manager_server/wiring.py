@@ -18,6 +18,7 @@ from wuzapi_manager_server.duty import Duty
 from wuzapi_manager_server.observe import Cache, Metrics, logger
 from wuzapi_manager_server.opening import (
     beside_others,
+    make_backup_folder,
     media_path,
     open_backups,
     open_database,
@@ -160,6 +161,7 @@ async def _wired(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
         sweeper = Sweeper(database, kept, now_utc)
         sweeper.start()
         readiness = Readiness(database.writable)
+        make_backup_folder(settings)
         backups = open_backups(settings, database, box, readiness)
         backups.failures = metrics.backups.failures
         schedule = _backup_schedule(settings, backups, audit)

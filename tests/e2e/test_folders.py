@@ -115,6 +115,23 @@ def test_a_folder_of_backups_that_cannot_be_written_is_told_without_its_path(tmp
         assert str(tmp_path) not in refusal.localized
 
 
+def test_a_folder_of_backups_that_cannot_be_made_is_told_at_the_start(tmp_path: Path) -> None:
+    """The log has an error that names it and says what to do; the service works."""
+    nowhere = "/proc/1/no-folder"
+    with world_in(tmp_path, backup_dir=nowhere) as world:
+        (line,) = (line for line in world.log.read_text().splitlines() if '"backups cannot be made"' in line)
+        told = json.loads(line)
+        assert (told["level"], told["folder"]) == ("error", nowhere)
+        assert "Check that BACKUP_DIR is a folder" in told["why"]
+        assert is_serving(world)
+
+
+def test_a_folder_of_backups_is_made_at_the_start(tmp_path: Path) -> None:
+    """So that `check` can tell one that was misspelt."""
+    with world_in(tmp_path, backup_dir=str(tmp_path / "a" / "backups")):
+        assert (tmp_path / "a" / "backups").stat().st_mode & 0o777 == 0o700
+
+
 def refusals(world: World, name: str, message: str) -> Iterator[str]:
     """What to do, of every call that needs to write in the folder of backups."""
     calls = world.admin.maintenance

@@ -32,10 +32,10 @@ def test_a_create_that_is_not_answered_is_cut_off(tmp_path: Path, workers: str) 
         server.admin.records.DescribeTable(pb.DescribeTableRequest(connection_id=made.connection.id))
         with airtable.held():
             came = len(airtable.requests)
-            record = pb.Record(fields={"name": "x"})
             request = pb.CreateRecordRequest(
-                connection_id=made.connection.id, record=record, request_id="6f2f5a8e-4f0b-4a8e-9c62-1d1f5b0a7c12"
+                connection_id=made.connection.id, request_id="6f2f5a8e-4f0b-4a8e-9c62-1d1f5b0a7c12"
             )
+            request.record.fields["name"] = "x"
             call = server.admin.records.CreateRecord.future(request, timeout=60)
             while len(airtable.requests) == came:
                 Event().wait(0.02)

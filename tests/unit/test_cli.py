@@ -5,6 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,11 @@ from tests.behind import behind
 from wuzapi_manager_server.cli import main
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.settings import Settings
+from wuzapi_manager_server.storage.checksums import connected
+from wuzapi_manager_server.storage.database import schema_of
+from wuzapi_manager_server.storage.migrations import STEPS
+from wuzapi_manager_server.storage.migrations import migrate as apply
+from wuzapi_manager_server.storage.secret_keys import load_admin_token
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +86,7 @@ def test_check_finds_what_is_wrong(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """All well is exit code 0; rows that refer to nothing, or certificates that are not there, are named with 1."""
+    assert main(["migrate"]) == 0
     assert main(["check"]) == 0
     assert "are well" in capsys.readouterr().out
     with behind(tmp_path / "data" / "wuzapi.db") as database:
@@ -95,6 +102,55 @@ def test_check_finds_what_is_wrong(
     assert "absent.pem cannot be read" in capsys.readouterr().err
 
 
+def test_check_and_token_make_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where there is no database, or an empty file, and no token, that is said; a key is not made either."""
+    path = tmp_path / "data" / "wuzapi.db"
+    for command, why in (("check", f"There is no database at {path}: set"), ("token", "There is no token yet: the")):
+        assert main([command]) == 1
+        assert capsys.readouterr().err.startswith(why)
+    assert list(tmp_path.iterdir()) == []
+    path.parent.mkdir()
+    path.touch()
+    assert main(["check"]) == 1
+    assert capsys.readouterr().err.startswith("There is no database at")
+    assert path.stat().st_size == 0
+    assert main(["migrate"]) == 0
+    assert main(["check"]) == 0
+    assert not (path.parent / "secret.key").exists()
+    path.write_bytes(b"")
+    with closing(connected(path)) as older:
+        apply(older, STEPS[:-1])
+    assert main(["check"]) == 0
+    last = len(STEPS)
+    assert f"the next start brings the database from schema {last - 1} to {last}" in capsys.readouterr().out
+    assert schema_of(path) == last - 1
+    monkeypatch.setenv("SQLITE_DB_PATH", str(tmp_path))
+    assert main(["check"]) == 1
+    assert "is a folder: set SQLITE_DB_PATH" in capsys.readouterr().err
+
+
+def test_check_looks_at_the_folders(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A folder that a setting names and that is not there, or is none, is a sentence each, besides all else."""
+    assert main(["migrate"]) == 0
+    sources, backups = tmp_path / "sources", tmp_path / "file"
+    backups.touch()
+    monkeypatch.setenv("SQLITE_SOURCES_DIR", str(sources))
+    monkeypatch.setenv("BACKUP_DIR", str(backups))
+    assert main(["check"]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        f"{sources} is not there: make it, or set SQLITE_SOURCES_DIR to another folder",
+        f"{backups} is no folder: make it, or set BACKUP_DIR to another folder",
+    ]
+    backups.unlink()
+    for folder in (sources, backups):
+        folder.mkdir()
+    assert main(["check"]) == 0
+
+
 def _child_table(database: sqlite3.Connection) -> tuple[str, list[str]]:
     """A table with a foreign key, and its columns."""
     for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
@@ -105,8 +161,9 @@ def _child_table(database: sqlite3.Connection) -> tuple[str, list[str]]:
 
 def test_rotate_makes_a_new_key_in_the_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Without SECRET_KEYS a new key comes first in the file, the older one stays for backups."""
-    assert main(["check"]) == 0
     file = tmp_path / "data" / "secret.key"
+    file.parent.mkdir()
+    file.write_text(f"{SecretBox.new_key()}\n")
     old = file.read_text().split()
     assert main(["secrets", "rotate"]) == 0
     new = file.read_text().split()
@@ -129,6 +186,7 @@ def test_token_tells_the_place_and_not_the_token(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The file of a made token, or the variable; never the token."""
+    load_admin_token(None, tmp_path / "data")
     assert main(["token"]) == 0
     file = tmp_path / "data" / "admin.token"
     assert capsys.readouterr().out.strip() == str(file)

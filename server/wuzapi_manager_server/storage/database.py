@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
@@ -219,6 +219,19 @@ class _WritingConnection:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def schema_of(path: Path) -> int:
+    """The version of the schema of a database that is there, 0 of an empty file; neither is changed.
+
+    DatabaseError as by `open` where it cannot be read, or is none of this service.
+    """
+    try:
+        with closing(connected(path)) as connection:
+            _recognize(connection)
+            return version_of(connection)
+    except _ERRORS as error:
+        raise faults.translated(error) from error
 
 
 def refuse_wal_bug(version: str, *, wal: bool) -> None:

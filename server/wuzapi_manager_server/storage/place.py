@@ -1,4 +1,4 @@
-"""Why a database cannot lie where it is to lie: for operators, who are told the path."""
+"""Why a database, or what else settings name, cannot lie where it is to lie: for operators, who are told the path."""
 
 import os
 from contextlib import suppress
@@ -21,6 +21,21 @@ def place_problem(path: Path) -> str:
     for file in (path, *companions_of(path), lock_of(path)):
         if _exists(file) and not os.access(file, os.R_OK | os.W_OK, effective_ids=True):
             return _not_writable(f"The database {file}", file)
+    return ""
+
+
+def folder_problem(folder: Path, setting: str, *, written: bool) -> str:
+    """The same of a folder that a setting names, which is read, and where it is `written` written too."""
+    if not _is_folder(folder):
+        why = "is no folder" if _exists(folder) else "is not there"
+        return f"{folder} {why}: make it, or set {setting} to another folder"
+    wanted = os.R_OK | os.X_OK | (os.W_OK if written else 0)
+    if not os.access(folder, wanted, effective_ids=True):
+        what = "read and written" if written else "read"
+        return (
+            f"{folder} cannot be {what} by user {os.geteuid()}, it belongs to user {folder.stat().st_uid}:"
+            f" change its owner or permissions, or set {setting} to another folder"
+        )
     return ""
 
 

@@ -22,12 +22,15 @@ TOKEN_FILE = "admin.token"  # noqa: S105 - the name of a file
 _TOKEN_BYTES = 32
 
 
-def open_box(database: Database, setting: Sequence[str], data_dir: Path) -> SecretBox:
-    """The box for the secrets of a database, by the keys set or those of the file.
+def open_box(database: Database, setting: Sequence[str], data_dir: Path, *, make: bool = True) -> SecretBox:
+    """The box for the secrets of a database, by the keys set or those of the file, which is made where there is none.
 
-    DatabaseError where something is encrypted with a key that is not among them: then no new key is ever made.
+    Without `make` it is not: where nothing is encrypted yet, the box has a key that nobody keeps. DatabaseError where
+    something is encrypted with a key that is not among them: then no new key is ever made.
     """
     used = keys_in_use(database)
+    if not (make or used or setting or (data_dir / KEYS_FILE).exists()):
+        return SecretBox([SecretBox.new_key()])
     box = box_of(load_keys(setting, data_dir, may_make=not used))
     check_keys(used, box)
     return box
