@@ -1,6 +1,7 @@
 """Asks a running server of this machine whether it is ready."""
 
 import ipaddress
+import socket
 
 import grpc
 from cryptography import x509
@@ -49,9 +50,22 @@ def _channel(settings: Settings, address: str) -> grpc.Channel:
 
 
 def _name_in(chain: bytes) -> str:
-    """A name that the certificate is made for."""
-    names = x509.load_pem_x509_certificate(chain).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    addresses: list[ipaddress.IPv4Address | ipaddress.IPv6Address] = [
-        each for each in names.get_values_for_type(x509.IPAddress) if isinstance(each, ipaddress.IPv4Address)
-    ]
-    return next(iter(names.get_values_for_type(x509.DNSName)), None) or str(addresses[0])
+    """A name or address that the certificate is made for, as the core compares it. CannotStart where it has none."""
+    certificate = x509.load_pem_x509_certificate(chain)
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:  # only then does the subject's name count
+        common = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+        found = [str(each.value) for each in common]
+    else:
+        found = [*names.get_values_for_type(x509.DNSName), *map(_written, names.get_values_for_type(x509.IPAddress))]
+    if not found:
+        raise CannotStart("The certificate of TLS_CERT_FILE has neither a DNS name nor an address: issue one that has")
+    return found[0]
+
+
+def _written(address: object) -> str:
+    """An address as the system writes it."""
+    assert isinstance(address, ipaddress.IPv4Address | ipaddress.IPv6Address)  # noqa: S101 - networks are for CAs alone
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004 - versions of IP
+    return socket.inet_ntop(family, address.packed)

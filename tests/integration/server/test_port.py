@@ -75,6 +75,26 @@ async def test_tls_is_served(app: App, settings: Settings, tmp_path: Path) -> No
         assert await asyncio.to_thread(probe, asked) == (True, f"{where.address} is ready")
 
 
+@pytest.mark.parametrize(
+    "addresses", [(), ("::1",), ("2001:db8::1:0:0:1",), ("::ffff:127.0.0.1",)], ids=["subject", "v6", "zeros", "mapped"]
+)
+async def test_the_probe_takes_any_certificate_that_names_something(
+    app: App, settings: Settings, tmp_path: Path, addresses: tuple[str, ...]
+) -> None:
+    """One with a subject alone, and one for IPv6 addresses alone."""
+    secure = with_tls(settings, Authority(tmp_path, "ca").issue("server", dns=None, addresses=addresses))
+    async with running(secure, app.wire) as where:
+        asked = secure.model_copy(update={"grpc_port": where.port})
+        assert await asyncio.to_thread(probe, asked) == (True, f"{where.address} is ready")
+
+
+def test_the_probe_says_that_a_certificate_names_nothing(settings: Settings, tmp_path: Path) -> None:
+    """One without a subject or names is a sentence."""
+    files = Authority(tmp_path, "ca").issue("server", dns=None, addresses=(), common="")
+    with pytest.raises(CannotStart, match="neither a DNS name nor an address"):
+        probe(with_tls(settings, files))
+
+
 async def test_client_certificates_are_asked_for(app: App, settings: Settings, tmp_path: Path) -> None:
     """With a client CA only callers with a certificate of it get in."""
     authority = Authority(tmp_path, "ca")
