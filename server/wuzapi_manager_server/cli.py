@@ -27,13 +27,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     run: Run = chosen.run
     try:
-        return run(load(), chosen)
+        code = run(load(), chosen)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads has enough, as `| head`; what is left would be told at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (BadSettings, CannotStart) as error:
         said = str(error)
     except ServiceError as error:
         said = error.for_operator
     except KeyboardInterrupt:
         said = "Interrupted"
+    else:
+        return code
     print(said, file=sys.stderr)
     return 1
 

@@ -10,6 +10,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from wuzapi_manager_server.setting_values import (
@@ -56,8 +58,12 @@ class Setting(NamedTuple):
 
 
 _SECONDS = "a time above 0 up to 24 h, as 60, 60s or 500ms"
+_DEFAULT_PAGE = 100
 _AROUND_A_REQUEST = 2.0
 _CLOSING = 5.0
+_NOT_SET = "nothing"
+_CONTRADICTS = "contradicts"
+"""The kind of a complaint whose message is the other setting, with its value."""
 _BOOLEAN = "true or false"
 _HOSTS = "names, addresses and networks separated by commas, as db.internal, 10.0.0.7, 10.1.0.0/16"
 
@@ -165,7 +171,9 @@ class Settings(BaseSettings):
     )
     default_records_limit: Annotated[
         int, About("The page of records when none is asked for", "a number from 1 to MAX_RECORDS_PER_REQUEST")
-    ] = Field(default=100, ge=1)
+    ] = Field(
+        default_factory=lambda known: min(_DEFAULT_PAGE, known.get("max_records_per_request", _DEFAULT_PAGE)), ge=1
+    )
     secret_keys: Annotated[
         tuple[Annotated[SecretStr, AfterValidator(fernet_key)], ...],
         NoDecode,
@@ -227,8 +235,9 @@ class Settings(BaseSettings):
     @field_validator("default_records_limit")
     @classmethod
     def _default_is_within_maximum(cls, value: int, info: ValidationInfo) -> int:
-        if value > info.data.get("max_records_per_request", value):
-            raise ValueError("above the maximum")
+        most = info.data.get("max_records_per_request", value)
+        if value > most:
+            raise PydanticCustomError(_CONTRADICTS, "{other}", {"other": f"MAX_RECORDS_PER_REQUEST={most}"})
         return value
 
     @property
@@ -269,6 +278,10 @@ def load() -> Settings:
         return Settings()
     except ValidationError as error:
         raise BadSettings(_complaints(error)) from None
+    except UnicodeDecodeError:
+        raise BadSettings(f"The file {DOTENV} is not UTF-8: save it as UTF-8") from None
+    except OSError as error:
+        raise BadSettings(f"The file {DOTENV} cannot be read ({error.strerror}): check its permissions") from None
 
 
 def table(settings: Settings) -> list[Setting]:
@@ -281,9 +294,16 @@ def table(settings: Settings) -> list[Setting]:
         variable = name.upper()
         origin = "environment" if variable in set_in_environment else ".env" if variable in set_in_file else "default"
         rows.append(
-            Setting(variable, _shown(getattr(settings, name)), _shown(field.default), origin, about.help, about.allowed)
+            Setting(
+                variable, _shown(getattr(settings, name)), _shown(_default(field)), origin, about.help, about.allowed
+            )
         )
     return rows
+
+
+def _default(field: FieldInfo) -> object:
+    """What holds where nothing at all is set."""
+    return field.get_default(call_default_factory=True, validated_data={})
 
 
 def _about(name: str) -> About:
@@ -308,16 +328,24 @@ def _shown(value: object) -> str:
 def _complaints(error: ValidationError) -> str:
     said: dict[str, list[str]] = {}
     for problem in error.errors(include_url=False, include_context=False):
+        if problem["type"] == "default_factory_not_called":  # since another setting is bad, which is told
+            continue
         name = str(problem["loc"][0])
         given = problem["input"]
         if name in {"wuzapi_admin_token", "secret_keys"} or "@" in str(given):
             what = "the value given"
         elif given is None:
-            what = "nothing"
+            what = _NOT_SET
         else:
             what = f"{str(given)[:80]!r}"
+        if problem["type"] == _CONTRADICTS:
+            what += f" with {problem['msg']}"
         said.setdefault(name, []).append(what)
     return "\n".join(
-        f"{name.upper()}: {', '.join(dict.fromkeys(values))} is not allowed; it takes {_about(name).allowed}"
+        f"{name.upper()}: {_refused(list(dict.fromkeys(values)))}; it takes {_about(name).allowed}"
         for name, values in said.items()
     )
+
+
+def _refused(values: list[str]) -> str:
+    return "it is not set" if values == [_NOT_SET] else f"{', '.join(values)} is not allowed"

@@ -41,6 +41,20 @@ def test_config_prints_every_setting(capsys: pytest.CaptureFixture[str], monkeyp
     assert all(f"{name.upper()}=" in said for name in Settings.model_fields)
 
 
+def test_nobody_who_reads_on_is_no_traceback() -> None:
+    """`config | head -1`: whether the pipe breaks amid it or at its end, nothing is said about it."""
+    command = f"{sys.executable} -m wuzapi_manager_server config | head -1"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("GRPC_HOST=127.0.0.1  (default)\n", "")
+    with Path("/dev/null").open("rb") as nothing:
+        reader, writer = os.pipe()
+        os.close(reader)
+        program = [sys.executable, "-m", "wuzapi_manager_server", "version"]
+        ended = subprocess.run(program, stdin=nothing, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+        os.close(writer)
+    assert (ended.returncode, ended.stderr) == (1, "")
+
+
 def test_bad_settings_stop_every_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A bad value is one line on stderr and exit code 1."""
     monkeypatch.setenv("GRPC_PORT", "x")

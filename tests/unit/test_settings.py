@@ -139,11 +139,35 @@ def test_hosts_of_sources_are_taken_as_the_guard_takes_them(monkeypatch: pytest.
 def test_certificate_without_key_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     """A certificate needs its key."""
     monkeypatch.setenv("TLS_CERT_FILE", "/cert.pem")
-    with pytest.raises(BadSettings, match="TLS_KEY_FILE: nothing is not allowed"):
+    with pytest.raises(BadSettings, match="TLS_KEY_FILE: it is not set; it takes a file, together with TLS_CERT_FILE"):
         load()
     monkeypatch.setenv("TLS_KEY_FILE", "~/key.pem")
     monkeypatch.setenv("TLS_CLIENT_CA_FILE", "/ca.pem")
     assert load().tls_key_file == Path("~/key.pem").expanduser()
+
+
+def test_the_default_page_is_within_the_largest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A largest page below 100 is the default one too; where both are set and contradict, both are named."""
+    monkeypatch.setenv("MAX_RECORDS_PER_REQUEST", "50")
+    assert load().default_records_limit == 50
+    assert row("DEFAULT_RECORDS_LIMIT")[1:4] == ("50", "100", "default")
+    monkeypatch.setenv("DEFAULT_RECORDS_LIMIT", "60")
+    with pytest.raises(BadSettings) as raised:
+        load()
+    assert str(raised.value) == (
+        "DEFAULT_RECORDS_LIMIT: '60' with MAX_RECORDS_PER_REQUEST=50 is not allowed;"
+        " it takes a number from 1 to MAX_RECORDS_PER_REQUEST"
+    )
+    monkeypatch.setenv("MAX_RECORDS_PER_REQUEST", "many")
+    with pytest.raises(BadSettings, match=r"^MAX_RECORDS_PER_REQUEST: 'many' is not allowed;[^\n]*$"):
+        load()
+
+
+def test_a_file_of_settings_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
+    """One in another encoding."""
+    (tmp_path / ".env").write_bytes("WUZAPI_BASE_URL=http://josé\n".encode("latin-1"))
+    with pytest.raises(BadSettings, match=r"^The file \.env is not UTF-8: save it as UTF-8$"):
+        load()
 
 
 def test_password_in_an_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
