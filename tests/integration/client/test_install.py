@@ -3,7 +3,9 @@
 import re
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import metadata, packages_distributions
+from pathlib import Path
 
 ALLOWED = {"grpc", "google", "typing_extensions", "wuzapi_manager", "wuzapi_manager_client"}
 PROGRAM = """
@@ -24,6 +26,34 @@ with client.WuzapiManager("127.0.0.1:1", token="token-of-ana", timeout=0.5) as m
         print(type(error).__name__)
 print(*sorted(name.partition(".")[0] for name in sys.modules))
 """
+
+BASE = """
+import importlib.abc, sys
+
+class Refuse(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {{"dotenv", "pydantic", "pydantic_settings", "uvloop"}}:
+            raise ModuleNotFoundError("No module named " + repr(name), name=name)
+        return None
+
+sys.meta_path.insert(0, Refuse())
+from {module} import {function}
+sys.exit({function}())
+"""
+
+
+def test_the_program_says_that_the_server_is_not_installed() -> None:
+    """The command of the base install ends with one sentence and exit code 1."""
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    module, _, function = project["scripts"]["wuzapi-manager"].partition(":")
+    program = BASE.format(module=module, function=function)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert "server" in project["optional-dependencies"]
+    assert (done.returncode, done.stdout, done.stderr) == (
+        1,
+        "",
+        "The server is not installed here (dotenv is missing): pip install 'wuzapi-manager[server]'\n",
+    )
 
 
 def test_it_works_without_the_servers_dependencies() -> None:
