@@ -55,7 +55,6 @@ def _parser() -> argparse.ArgumentParser:
             ("serve", _loaded("serve"), "serve until SIGTERM or Ctrl-C"),
             ("config", _config, "print every setting, its value and where it came from"),
             ("migrate", _loaded("database", "migrate"), "make the database, or bring it to the newest schema"),
-            ("health", _loaded("health"), "ask the running server; exit 0 when it is ready, else 1"),
             (
                 "check",
                 _loaded("database", "check"),
@@ -65,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
             ("version", _version, "print the version"),
         ),
     )
+    text = "ask the running server; exit 0 when it is ready, else 1"
+    (health,) = _add(top, (("health", _loaded("health"), text),))
+    health.add_argument("--liveness", action="store_true", help="ask whether it answers, ready or not")
     secrets = top.add_parser("secrets", help="look after the keys of the secrets at rest")
     text = "bring every secret at rest under the first key; makes a new key where SECRET_KEYS is not set"
     _add(_below(secrets), (("rotate", _loaded("database", "rotate_keys"), text),))

@@ -229,12 +229,16 @@ def test_program_serves_and_is_healthy(tmp_path: Path) -> None:
         address = server.stdout.readline().split()[-1]
         environment["GRPC_PORT"] = address.rpartition(":")[2]
         health = subprocess.run([*program, "health"], env=environment, capture_output=True, text=True, check=False)
+        alive = subprocess.run(
+            [*program, "health", "--liveness"], env=environment, capture_output=True, text=True, check=False
+        )
         rotated = subprocess.run(
             [*program, "secrets", "rotate"], env=environment, capture_output=True, text=True, check=False
         )
         server.terminate()
         assert server.wait(20) == 0
     assert (health.returncode, health.stdout) == (0, f"{address} is ready\n")
+    assert (alive.returncode, alive.stdout) == (0, f"{address} answers\n")
     assert (rotated.returncode, rotated.stderr) == (
         1,
         "The server is running, or another command uses the database: stop it first\n",

@@ -1,4 +1,4 @@
-"""Asks a running server of this machine whether it is ready."""
+"""Asks a running server of this machine whether it is ready, or whether it answers."""
 
 import ipaddress
 import socket
@@ -8,14 +8,16 @@ from cryptography import x509
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from wuzapi_manager_server.errors import CannotStart
-from wuzapi_manager_server.rpc.health_names import READINESS
+from wuzapi_manager_server.rpc.health_names import LIVENESS, READINESS
 from wuzapi_manager_server.settings import Settings, join_address
 
 _SECONDS = 5.0
 
 
-def probe(settings: Settings) -> tuple[bool, str]:
+def probe(settings: Settings, *, liveness: bool = False) -> tuple[bool, str]:
     """Whether the server of these settings is ready, and a sentence that says so. Waits at most 5 s.
+
+    With `liveness`, whether its process answers, also while it is not ready or stops.
 
     With TLS the server's own certificate is what is trusted; where callers must show one (mTLS) it is shown as well.
     """
@@ -23,13 +25,13 @@ def probe(settings: Settings) -> tuple[bool, str]:
     address = join_address(host, settings.grpc_port)
     with _channel(settings, address) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
-        request = health_pb2.HealthCheckRequest(service=READINESS)
+        request = health_pb2.HealthCheckRequest(service=LIVENESS if liveness else READINESS)
         try:
             status = stub.Check(request, timeout=_SECONDS).status  # type: ignore[attr-defined]  # missing from the stubs
         except grpc.RpcError:
             return False, f"No answer from {address}: is the server running, with these settings?"
     if status == health_pb2.HealthCheckResponse.SERVING:
-        return True, f"{address} is ready"
+        return True, f"{address} answers" if liveness else f"{address} is ready"
     return False, f"{address} answers but is not ready: its log says why"
 
 

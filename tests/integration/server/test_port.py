@@ -3,6 +3,7 @@
 import asyncio
 import os
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -93,6 +94,17 @@ def test_the_probe_says_that_a_certificate_names_nothing(settings: Settings, tmp
     files = Authority(tmp_path, "ca").issue("server", dns=None, addresses=(), common="")
     with pytest.raises(CannotStart, match="neither a DNS name nor an address"):
         probe(with_tls(settings, files))
+
+
+async def test_the_probe_asks_for_liveness_alone_when_told(app: App, settings: Settings) -> None:
+    """A server that is not ready answers; where none is, neither question is answered."""
+    app.readiness = False
+    async with running(settings, app.wire) as where:
+        asked = settings.model_copy(update={"grpc_port": where.port})
+        answers = f"{where.address} answers"
+        assert await asyncio.to_thread(probe, asked) == (False, f"{answers} but is not ready: its log says why")
+        assert await asyncio.to_thread(partial(probe, asked, liveness=True)) == (True, answers)
+    assert not (await asyncio.to_thread(partial(probe, asked, liveness=True)))[0]
 
 
 async def test_client_certificates_are_asked_for(app: App, settings: Settings, tmp_path: Path) -> None:
