@@ -20,7 +20,7 @@ from wuzapi_manager.v1 import maintenance_pb2 as maintenance
 from wuzapi_manager_server.observe import Metrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-WORDS = {"by", "sum", "max", "min", "rate", "increase", "histogram_quantile"}
+WORDS = {"by", "sum", "max", "min", "rate", "increase", "histogram_quantile", "absent", "or", "time"}
 SUFFIXES = ("_total", "_bucket", "_sum", "_count")
 TOKEN = "token-of-ana-0123"
 
@@ -87,6 +87,21 @@ def test_dashboard_and_alerts_ask_for_what_there_is(world: World, port: int) -> 
         assert {each.removesuffix("_bucket") for each in metrics} <= shown, expression
         for metric in metrics:
             assert labels - {"le"} <= declared[family(metric)], expression
+
+
+def test_what_backups_breakers_and_readiness_show_is_on_the_dashboard() -> None:
+    """Each of their metrics is asked for, and told in the operations page, as is every other."""
+    asked = {name for expression in expressions() for name in parsed(expression)[0]}
+    page = (DEPLOY.parent / "docs" / "operations.md").read_text()
+    names = {
+        f"{each._name}_total" if each._type == "counter" else each._name
+        for each in Metrics().registry._collector_to_names
+        if isinstance(each, MetricWrapperBase)
+    }
+    assert {name for name in names if f"`{name}`" not in page} == set()
+    shown = {name for name in names if name.startswith(("backup_", "service_ready", "upstream_breaker"))}
+    assert len(shown) == 7
+    assert shown <= asked
 
 
 def test_a_server_shows_its_database_and_upstreams(world: World, port: int) -> None:
