@@ -25,13 +25,14 @@ SUFFIXES = ("_total", "_bucket", "_sum", "_count")
 TOKEN = "token-of-ana-0123"
 
 
-def expressions() -> list[str]:
+def on_dashboard() -> list[str]:
     board = json.loads((DEPLOY / "grafana" / "wuzapi-manager.json").read_text())
+    return [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+
+
+def expressions() -> list[str]:
     alerts = (DEPLOY / "prometheus" / "alerts.yaml").read_text()
-    return [
-        *(target["expr"] for panel in board["panels"] for target in panel["targets"]),
-        *re.findall(r"^ +expr: (.+)$", alerts, re.MULTILINE),
-    ]
+    return [*on_dashboard(), *re.findall(r"^ +expr: (.+)$", alerts, re.MULTILINE)]
 
 
 def parsed(expression: str) -> tuple[set[str], set[str]]:
@@ -91,7 +92,7 @@ def test_dashboard_and_alerts_ask_for_what_there_is(world: World, port: int) -> 
 
 def test_what_backups_breakers_and_readiness_show_is_on_the_dashboard() -> None:
     """Each of their metrics is asked for, and told in the operations page, as is every other."""
-    asked = {name for expression in expressions() for name in parsed(expression)[0]}
+    asked = {name for expression in on_dashboard() for name in parsed(expression)[0]}
     page = (DEPLOY.parent / "docs" / "operations.md").read_text()
     names = {
         f"{each._name}_total" if each._type == "counter" else each._name
