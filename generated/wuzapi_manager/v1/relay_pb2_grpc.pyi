@@ -61,7 +61,8 @@ class RelayServiceStub:
 
     The answer has WUZAPI's status, also where that is an error; only calls that had no answer end in a status of their
     own. Tokens, QR codes, proxy addresses and keys are taken out of the data (the QR code stays in that of
-    /session/qr). A POST to /chat/send/ is a send: it takes a request_id and can end as SEND_UNKNOWN.
+    /session/qr). A POST to /chat/send/ is a send: it takes a request_id and can end as SEND_UNKNOWN. It goes out under
+    the Id of its body; without one, or where that is null or empty, under an id that follows from the request_id.
 
     - INVALID_ARGUMENT, VALIDATION_ERROR: a path that is not plain and absolute, a token in the query, a body on
       GET, or a path whose scope is the other one.
@@ -212,8 +213,11 @@ class RelayServiceStub:
     EditMessage: _grpc.UnaryUnaryMultiCallable[_relay_pb2.EditMessageRequest, _relay_pb2.EditMessageResponse]
     """Changes the text of a message that was sent. For users.
 
+    Safe to repeat in what it leads to: WUZAPI draws a new id for each change that it sends, but each names the same
+    message and the same text. The id in the answer, and in the metadata of an error, is that of the message.
+
     - UNAVAILABLE, SEND_UNKNOWN: the answer was lost, so that it is not known whether it was sent. Ask again with the
-      request_id that is in the metadata: it is sent again under the same WhatsApp id, never under another.
+      request_id that is in the metadata: the same message is changed to the same text.
     - ABORTED, CONFLICT: a call with the same request_id is still running; RetryInfo says when to ask again.
     """
     DeleteMessage: _grpc.UnaryUnaryMultiCallable[_relay_pb2.DeleteMessageRequest, _relay_pb2.DeleteMessageResponse]
@@ -285,7 +289,8 @@ class RelayServiceAsyncStub(RelayServiceStub):
 
     The answer has WUZAPI's status, also where that is an error; only calls that had no answer end in a status of their
     own. Tokens, QR codes, proxy addresses and keys are taken out of the data (the QR code stays in that of
-    /session/qr). A POST to /chat/send/ is a send: it takes a request_id and can end as SEND_UNKNOWN.
+    /session/qr). A POST to /chat/send/ is a send: it takes a request_id and can end as SEND_UNKNOWN. It goes out under
+    the Id of its body; without one, or where that is null or empty, under an id that follows from the request_id.
 
     - INVALID_ARGUMENT, VALIDATION_ERROR: a path that is not plain and absolute, a token in the query, a body on
       GET, or a path whose scope is the other one.
@@ -436,8 +441,11 @@ class RelayServiceAsyncStub(RelayServiceStub):
     EditMessage: _aio.UnaryUnaryMultiCallable[_relay_pb2.EditMessageRequest, _relay_pb2.EditMessageResponse]  # type: ignore[assignment]
     """Changes the text of a message that was sent. For users.
 
+    Safe to repeat in what it leads to: WUZAPI draws a new id for each change that it sends, but each names the same
+    message and the same text. The id in the answer, and in the metadata of an error, is that of the message.
+
     - UNAVAILABLE, SEND_UNKNOWN: the answer was lost, so that it is not known whether it was sent. Ask again with the
-      request_id that is in the metadata: it is sent again under the same WhatsApp id, never under another.
+      request_id that is in the metadata: the same message is changed to the same text.
     - ABORTED, CONFLICT: a call with the same request_id is still running; RetryInfo says when to ask again.
     """
     DeleteMessage: _aio.UnaryUnaryMultiCallable[_relay_pb2.DeleteMessageRequest, _relay_pb2.DeleteMessageResponse]  # type: ignore[assignment]
@@ -512,7 +520,8 @@ class RelayServiceServicer(metaclass=_abc_1.ABCMeta):
 
         The answer has WUZAPI's status, also where that is an error; only calls that had no answer end in a status of their
         own. Tokens, QR codes, proxy addresses and keys are taken out of the data (the QR code stays in that of
-        /session/qr). A POST to /chat/send/ is a send: it takes a request_id and can end as SEND_UNKNOWN.
+        /session/qr). A POST to /chat/send/ is a send: it takes a request_id and can end as SEND_UNKNOWN. It goes out under
+        the Id of its body; without one, or where that is null or empty, under an id that follows from the request_id.
 
         - INVALID_ARGUMENT, VALIDATION_ERROR: a path that is not plain and absolute, a token in the query, a body on
           GET, or a path whose scope is the other one.
@@ -813,8 +822,11 @@ class RelayServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_relay_pb2.EditMessageResponse, _abc.Awaitable[_relay_pb2.EditMessageResponse]]:
         """Changes the text of a message that was sent. For users.
 
+        Safe to repeat in what it leads to: WUZAPI draws a new id for each change that it sends, but each names the same
+        message and the same text. The id in the answer, and in the metadata of an error, is that of the message.
+
         - UNAVAILABLE, SEND_UNKNOWN: the answer was lost, so that it is not known whether it was sent. Ask again with the
-          request_id that is in the metadata: it is sent again under the same WhatsApp id, never under another.
+          request_id that is in the metadata: the same message is changed to the same text.
         - ABORTED, CONFLICT: a call with the same request_id is still running; RetryInfo says when to ask again.
         """
 

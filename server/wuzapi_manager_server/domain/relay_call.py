@@ -143,6 +143,25 @@ def _document(value: Json) -> Json:
     return long
 
 
+def own_message_id(body: Mapping[str, Json] | None) -> str:
+    """The id that the body of a send gives its message; "" where it gives none, which null and an empty text do.
+
+    InvalidInput on `body.Id` for an id that is no text, and for two of them: WUZAPI reads keys in any case, and takes
+    the one that comes last.
+    """
+    given = [value for name, value in (body or {}).items() if _is_id(name) and not (value is None or value == "")]
+    if any(not isinstance(value, str) for value in given):
+        raise InvalidInput([Violation("body.Id", Text("must be a text", "deve ser um texto"))])
+    if len(given) > 1:
+        raise InvalidInput([Violation("body.Id", Text("stands there twice", "aparece duas vezes"))])
+    return str(given[0]) if given else ""
+
+
+def with_message_id(body: Mapping[str, Json] | None, message_id: str) -> dict[str, Json]:
+    """The body of a send with that id and no other."""
+    return {**{name: value for name, value in (body or {}).items() if not _is_id(name)}, "Id": message_id}
+
+
 def redacted(data: Json, path: str = "") -> Json:
     """The data without tokens, QR codes, proxy addresses and keys; the QR code stays in the call that is for it.
 
@@ -160,6 +179,10 @@ def _redacted(data: Json, hidden: frozenset[str], left: int) -> Json:
     if isinstance(data, list):
         return [_redacted(value, hidden, left - 1) for value in data]
     return data
+
+
+def _is_id(name: str) -> bool:
+    return name.lower() == "id"
 
 
 def _plain(name: str) -> str:

@@ -140,7 +140,10 @@ class RelayServicer:
             )
             return kind(message=message).SerializeToString()
 
-        return await self._sends.send(repeatable(user, by_content(request, media), request_id), sent, longer)
+        names = "" if send.own_id else str(body["Id"])
+        return await self._sends.send(
+            repeatable(user, by_content(request, media), request_id), sent, longer, names=names
+        )
 
     async def get_session_status(self, _request: pb.GetSessionStatusRequest, _: object) -> Message:
         """See the proto. Versions before May 2025 answer with an error where there is no session."""

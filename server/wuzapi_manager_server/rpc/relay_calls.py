@@ -16,7 +16,9 @@ from wuzapi_manager_server.domain.relay_call import (
     check_path,
     check_query,
     check_scope,
+    own_message_id,
     redacted,
+    with_message_id,
 )
 from wuzapi_manager_server.domain.table import Json
 from wuzapi_manager_server.errors import Code, ServiceError, Text, Violation, WuzapiError
@@ -70,11 +72,11 @@ class RelayCalls:
         request_id = request.request_id or str(uuid4())
         language = current().language
         current().deadline.cap(self._timeout)
+        own_id = own_message_id(call.body)
 
         async def sent(message_id: str) -> bytes:
-            body = dict(call.body or {})
-            if call.path != _EDIT and "id" not in {key.lower() for key in body}:
-                body["Id"] = message_id
+            identity = own_id or ("" if call.path == _EDIT else message_id)  # an edit without one is WUZAPI's to refuse
+            body = with_message_id(call.body, identity)
             answer = await self._relay.answer(caller, call._replace(body=body), Deadline.after(self._timeout))
             garbage = not isinstance(answer.data, dict) if answer.ok else not answer.is_json
             if garbage and (answer.ok or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR):
@@ -85,7 +87,7 @@ class RelayCalls:
             return response.SerializeToString()
 
         try:
-            return await self._sends.send(repeatable(caller, request, request_id), sent)
+            return await self._sends.send(repeatable(caller, request, request_id), sent, names=own_id)
         except _NotSentError as refused:
             return refused.response.SerializeToString()
 
@@ -147,6 +149,8 @@ def _checked(request: pb.CallRequest, caller: Caller) -> tuple[WuzapiCall, Scope
         body = {name: _whole(value) for name, value in dict_from(request.body).items()}
     path, body = problems.attempt(lambda: as_wuzapi(method, request.path, body), (request.path, body))
     is_send = method == "POST" and path.startswith(_SEND)
+    if is_send:
+        problems.attempt(lambda: own_message_id(body), "")
     if request.request_id and not is_send:
         problems.violations.append(
             Violation("request_id", Text("is for sends alone (POST /chat/send/...)", "é apenas para envios"))

@@ -34,17 +34,20 @@ class Sends:
         self._outcomes = outcomes
         self._running: set[asyncio.Task[bytes]] = set()
 
-    async def send(self, request: Request, work: Callable[[str], Awaitable[bytes]], longer: float = 0.0) -> bytes:
+    async def send(
+        self, request: Request, work: Callable[[str], Awaitable[bytes]], longer: float = 0.0, *, names: str = ""
+    ) -> bytes:
         """The answer of `work`, which is given the WhatsApp id to send under. It is completed without its caller too.
 
-        It may take so many seconds `longer` than others before it counts as cut off.
+        It may take so many seconds `longer` than others before it counts as cut off. `names` is the WhatsApp id that
+        the request names itself, in place of the one that is given.
 
         The same request again gives the stored answer. SendUnknown where `work` raises AnswerLost: the next repeat
         sends again under the same id. InvalidInput for the request_id of another body; Conflict while the first is
         under way.
         """
         check_request_id(request.request_id)
-        task = asyncio.create_task(self._send(request, work, timedelta(seconds=longer)))
+        task = asyncio.create_task(self._send(request, work, timedelta(seconds=longer), names))
         self._running.add(task)
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)
@@ -60,7 +63,9 @@ class Sends:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    async def _send(self, request: Request, work: Callable[[str], Awaitable[bytes]], longer: timedelta) -> bytes:
+    async def _send(
+        self, request: Request, work: Callable[[str], Awaitable[bytes]], longer: timedelta, names: str
+    ) -> bytes:
         scope = scope_of(request)
         stored = await self._database.write(lambda: self._store.begin(scope, request.body, again=True, longer=longer))
         if stored is not None:
@@ -71,7 +76,7 @@ class Sends:
         except AnswerLost:
             self._count("unknown")
             await self._database.write(lambda: self._store.leave(scope))
-            raise _unknown(request.request_id, message_id) from None
+            raise _unknown(request.request_id, message_id, names) from None
         except asyncio.CancelledError:
             self._count("unknown")
             await self._database.write(lambda: self._store.leave(scope))
@@ -94,16 +99,21 @@ class Sends:
             task.exception()  # its caller may be gone, and asyncio complains of exceptions that nobody fetched
 
 
-def _unknown(request_id: str, message_id: str) -> SendUnknown:
+def _unknown(request_id: str, message_id: str, names: str) -> SendUnknown:
+    same = Text(
+        "Ask again with the same request_id: it is sent under the same WhatsApp id, never under another",
+        "Tente novamente com o mesmo request_id: o envio usa o mesmo id do WhatsApp, nunca outro",
+    )
+    named = Text(
+        "Ask again with the same request_id: the same request goes out again, for the message that it names",
+        "Tente novamente com o mesmo request_id: a mesma requisição é refeita, para a mensagem que ela indica",
+    )
     return SendUnknown(
         Text(
             "The answer of WUZAPI was lost: whether the message was sent is not known",
             "A resposta do WUZAPI se perdeu: não se sabe se a mensagem foi enviada",
         ),
-        suggestion=Text(
-            "Ask again with the same request_id: it is sent under the same WhatsApp id, never under another",
-            "Tente novamente com o mesmo request_id: o envio usa o mesmo id do WhatsApp, nunca outro",
-        ),
-        metadata={"request_id": request_id, "message_id": message_id},
+        suggestion=named if names else same,
+        metadata={"request_id": request_id, "message_id": names or message_id},
         retry_after=_RETRY_AFTER,
     )
