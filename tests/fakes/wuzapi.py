@@ -38,6 +38,8 @@ class Trouble(Enum):
     FAILURE = "500"
     FALSE_SUCCESS = "500 whose body says success, as group calls do"
     UNAVAILABLE = "503 in HTML, as a proxy says it"
+    GATEWAY = "504 in JSON, as a proxy says it"
+    OTHER_FAILURE = "500 in JSON that is none of WUZAPI's"
     NOT_FOUND = "404 in plain text, as WUZAPI says it for an unknown path"
     REDIRECT = "302 to a page that says 200"
     EMPTY = "200 without a body"
@@ -197,6 +199,8 @@ TROUBLES: Mapping[Trouble | None, Answer] = {
     Trouble.FAILURE: refuse(500, "problem accessing DB"),
     Trouble.FALSE_SUCCESS: to_json(500, {"code": 500, "success": True}),
     Trouble.UNAVAILABLE: Answer(503, b"<html><h1>503 Service Unavailable</h1></html>", HTML),
+    Trouble.GATEWAY: to_json(504, {"code": 504, "error": "gateway timeout", "success": False}),
+    Trouble.OTHER_FAILURE: to_json(500, {"message": "internal error"}),
     Trouble.NOT_FOUND: NO_PAGE,
     Trouble.REDIRECT: Answer(302, headers=(("Location", "/health"),)),
     Trouble.EMPTY: Answer(200),

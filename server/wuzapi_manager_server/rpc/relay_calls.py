@@ -1,7 +1,6 @@
 """RelayService.Call: any call of WUZAPI, worded by the caller."""
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from uuid import uuid4
 
 from google.protobuf.struct_pb2 import NullValue, Value
@@ -26,9 +25,8 @@ from wuzapi_manager_server.rpc.call import Language, current, in_language
 from wuzapi_manager_server.rpc.convert_common import choice_from, dict_from
 from wuzapi_manager_server.rpc.requests import Problems, missing, repeatable
 from wuzapi_manager_server.services.once import check_request_id
-from wuzapi_manager_server.services.relay import Relay, failure, scope_for
+from wuzapi_manager_server.services.relay import Relay, check_sent, failure, scope_for
 from wuzapi_manager_server.services.sends import Sends
-from wuzapi_manager_server.upstreams.wuzapi_failures import bad_answer
 from wuzapi_manager_server.upstreams.wuzapi_gateway import AnswerLost, WuzapiAnswer, WuzapiCall
 
 _METHODS = {
@@ -78,12 +76,8 @@ class RelayCalls:
             identity = own_id or ("" if call.path == _EDIT else message_id)  # an edit without one is WUZAPI's to refuse
             body = with_message_id(call.body, identity)
             answer = await self._relay.answer(caller, call._replace(body=body), Deadline.after(self._timeout))
-            garbage = not isinstance(answer.data, dict) if answer.ok else not answer.is_json
-            if garbage and (answer.ok or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR):
-                raise AnswerLost(bad_answer())
             response = self._response(call, answer, Scope.USER, language)
-            if not response.success:
-                raise _NotSentError(response)
+            check_sent(answer, None if response.success else _NotSentError(response))
             return response.SerializeToString()
 
         try:
@@ -119,7 +113,7 @@ class RelayCalls:
 
 
 class _NotSentError(ServiceError):
-    """WUZAPI answered an error: nothing is kept of it, so that the request may come again."""
+    """WUZAPI answered an error, which is not kept: the request may come again."""
 
     def __init__(self, response: pb.CallResponse) -> None:
         super().__init__(Text(response.error, response.error))

@@ -11,7 +11,13 @@ from wuzapi_manager_server.domain.table import Json
 from wuzapi_manager_server.errors import Code, PermissionDenied, ServiceError, Text, WuzapiError
 from wuzapi_manager_server.services.callers import Callers
 from wuzapi_manager_server.upstreams.wuzapi_failures import bad_answer, failure_of
-from wuzapi_manager_server.upstreams.wuzapi_gateway import AnswerLost, WuzapiAnswer, WuzapiCall, WuzapiGateway
+from wuzapi_manager_server.upstreams.wuzapi_gateway import (
+    AnswerLost,
+    SendFailed,
+    WuzapiAnswer,
+    WuzapiCall,
+    WuzapiGateway,
+)
 
 _HEALTH_SECONDS = 5.0
 _HEALTH_KEPT = 2.0
@@ -54,13 +60,10 @@ class Relay:
         return data_of(answer, as_admin=not isinstance(caller, User))
 
     async def send(self, user: User, call: WuzapiCall, deadline: Deadline) -> dict[str, Json]:
-        """The data of a send. AnswerLost where it may have gone out: also where the answer is none of WUZAPI's."""
+        """The data of a send. AnswerLost, SendFailed and refusals as `check_sent` raises them."""
         answer = await self.answer(user, call, deadline)
-        if isinstance(answer.data, dict) and answer.ok:
-            return answer.data
-        if answer.ok or (not answer.is_json and answer.status >= _SERVER_FAILED):
-            raise AnswerLost(bad_answer())
-        raise _failure(answer, as_admin=False)
+        check_sent(answer, failure(answer, as_admin=False))
+        return answer.data if isinstance(answer.data, dict) else {}
 
     async def health(self) -> Health:
         """Whether WUZAPI answers; known for two seconds, and asked for once for all who wait."""
@@ -116,6 +119,25 @@ def data_of(answer: WuzapiAnswer, *, as_admin: bool) -> Json:
     if not answer.is_json:
         raise bad_answer()
     return answer.data
+
+
+def check_sent(answer: WuzapiAnswer, refusal: ServiceError | None) -> None:
+    """Nothing where a send went out; the `refusal` where WUZAPI refused it before it could.
+
+    AnswerLost where nobody knows: the answer has no data, or something between here and WUZAPI failed. SendFailed with
+    the refusal where WUZAPI says that it failed to send: after a timeout, for one, WhatsApp may have the message.
+    """
+    if answer.ok and isinstance(answer.data, dict):
+        return
+    if refusal is None or answer.failed_between:
+        raise AnswerLost(bad_answer())
+    raise SendFailed(refusal) if answer.status >= _SERVER_FAILED and not _is_of_the_session(answer) else refusal
+
+
+def _is_of_the_session(answer: WuzapiAnswer) -> bool:
+    """Whether WUZAPI refused a call for the state of the session, which it looks at before anything else."""
+    error = failure(answer, as_admin=False)
+    return isinstance(error, WuzapiError) and error.code is Code.FAILED_PRECONDITION
 
 
 def failure(answer: WuzapiAnswer, *, as_admin: bool) -> ServiceError | None:

@@ -15,7 +15,7 @@ from wuzapi_manager_server.errors import SendUnknown, ServiceError, Text
 from wuzapi_manager_server.services.once import Request, check_request_id, scope_of
 from wuzapi_manager_server.storage.database import Database
 from wuzapi_manager_server.storage.idempotency import IdempotencyStore
-from wuzapi_manager_server.upstreams.wuzapi_gateway import AnswerLost
+from wuzapi_manager_server.upstreams.wuzapi_gateway import AnswerLost, SendFailed
 
 _RETRY_AFTER = 1.0
 _PREFIX = "3EB0"  # as the ids that WhatsApp's own web client makes
@@ -42,8 +42,9 @@ class Sends:
         It may take so many seconds `longer` than others before it counts as cut off. `names` is the WhatsApp id that
         the request names itself, in place of the one that is given.
 
-        The same request again gives the stored answer. SendUnknown where `work` raises AnswerLost: the next repeat
-        sends again under the same id. InvalidInput for the request_id of another body; Conflict while the first is
+        The same request again gives the stored answer. SendUnknown where `work` raises AnswerLost, and the error of
+        SendFailed where it raises that: the next repeat sends again under the same id, and must be the same request.
+        InvalidInput for the request_id of another body; Conflict while the first is
         under way.
         """
         check_request_id(request.request_id)
@@ -81,6 +82,10 @@ class Sends:
             self._count("unknown")
             await self._database.write(lambda: self._store.leave(scope))
             raise
+        except SendFailed as failure:
+            self._count("refused")
+            await self._database.write(lambda: self._store.leave(scope))
+            raise failure.error from None
         except ServiceError:
             self._count("refused")
             await self._database.write(lambda: self._store.abandon(scope))

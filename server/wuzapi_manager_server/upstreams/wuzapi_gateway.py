@@ -15,6 +15,7 @@ from wuzapi_manager_server.upstreams.http import HttpUpstream, Late, TooLarge, U
 from wuzapi_manager_server.upstreams.wuzapi_failures import bad_answer, late, unreachable
 
 _ENVELOPE = {"code", "success"}
+_OF_A_PROXY = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 _NOTHING: Mapping[str, str] = {}
 
 
@@ -37,7 +38,8 @@ class WuzapiAnswer(NamedTuple):
     """An answer of any status.
 
     `data` is what the envelope holds, or the whole document where there is no envelope; None also where the answer is
-    no JSON, and `is_json` is false then. `error` is WUZAPI's own text, empty where it has none.
+    no JSON, and `is_json` is false then. `error` is WUZAPI's own text, empty where it has none. `is_wuzapis` says that
+    it has WUZAPI's envelope: what stands before WUZAPI may answer in JSON too. `is_empty` says that it has no body.
     """
 
     status: int
@@ -45,15 +47,30 @@ class WuzapiAnswer(NamedTuple):
     is_json: bool
     error: str
     headers: Mapping[str, str]
+    is_wuzapis: bool = False
+    is_empty: bool = False
 
     @property
     def ok(self) -> bool:
         """Whether the call was carried out."""
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
+    @property
+    def failed_between(self) -> bool:
+        """Whether something failed that is not WUZAPI itself, so that nobody knows what WUZAPI did."""
+        return self.status in _OF_A_PROXY or (self.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not self.is_wuzapis)
+
 
 class AnswerLost(Exception):
     """The call may have been carried out, and its answer is not known. `error` is what a caller is told."""
+
+    def __init__(self, error: ServiceError) -> None:
+        super().__init__(error.text.en)
+        self.error = error
+
+
+class SendFailed(Exception):
+    """WUZAPI says that a send failed, and may have begun it: `error` is what a caller is told."""
 
     def __init__(self, error: ServiceError) -> None:
         super().__init__(error.text.en)
@@ -119,14 +136,15 @@ def _read(status: int, headers: Mapping[str, str], body: bytes) -> WuzapiAnswer:
     try:
         document: Json = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return WuzapiAnswer(status, None, is_json=False, error="", headers=headers)
-    data, error = document, ""
+        return WuzapiAnswer(status, None, is_json=False, error="", headers=headers, is_empty=not body.strip())
+    data, error, is_wuzapis = document, "", False
     if isinstance(document, dict):
-        if document.keys() >= _ENVELOPE:
+        is_wuzapis = document.keys() >= _ENVELOPE
+        if is_wuzapis:
             data = document["data"] if "data" in document else _rest(document)
         told = document.get("error")
         error = told if isinstance(told, str) else ""
-    return WuzapiAnswer(status, data, is_json=True, error=error, headers=headers)
+    return WuzapiAnswer(status, data, is_json=True, error=error, headers=headers, is_wuzapis=is_wuzapis)
 
 
 def _rest(document: dict[str, Json]) -> Json:

@@ -1,4 +1,4 @@
-"""Under which WhatsApp id a send goes out that Call words, or that names a message itself."""
+"""Under which WhatsApp id a send goes out, and for how long its request_id is bound to its body."""
 
 from uuid import uuid4
 
@@ -8,7 +8,7 @@ import pytest
 from tests.contract.calls import Caller, refused
 from tests.e2e.relay.test_relay_call import POST, call
 from tests.fakes.http_server import Request
-from tests.fakes.wuzapi import FakeWuzapi, Lost
+from tests.fakes.wuzapi import FakeWuzapi, Lost, Trouble
 from wuzapi_manager.v1 import relay_pb2 as pb
 
 PHONE = "5581999990001"
@@ -72,3 +72,52 @@ def test_a_lost_edit_names_the_message_that_it_changes(ana: Caller, wuzapi: Fake
     assert refusal.metadata["message_id"] == "3EB0ABC"
     assert "never under another" not in refusal.help
     assert ana.relay.EditMessage(request).message.id == "3EB0ABC"
+
+
+def sends(caller: Caller, body: str, request_id: str, *, by_call: bool) -> pb.CallResponse | pb.SendTextResponse:
+    """A text by either way of sending one."""
+    if by_call:
+        return call(caller, POST, TEXT, {"Phone": PHONE, "Body": body}, request_id=request_id)
+    return caller.relay.SendText(pb.SendTextRequest(phone=PHONE, body=body, request_id=request_id))
+
+
+@pytest.mark.parametrize("by_call", [False, True])
+@pytest.mark.parametrize("trouble", [Trouble.UNAVAILABLE, Trouble.GATEWAY, Trouble.OTHER_FAILURE])
+def test_a_failure_before_wuzapi_leaves_a_send_unknown(
+    ana: Caller, wuzapi: FakeWuzapi, trouble: Trouble, by_call: bool
+) -> None:
+    """What stands before WUZAPI may answer in its place after the message went out, in JSON too."""
+    ana.relay.GetWebhook(pb.GetWebhookRequest())
+    request_id = str(uuid4())
+    wuzapi.trouble = trouble
+    with refused(grpc.StatusCode.UNAVAILABLE, "SEND_UNKNOWN") as refusal:
+        sends(ana, "one", request_id, by_call=by_call)
+    with refused(grpc.StatusCode.INVALID_ARGUMENT, "VALIDATION_ERROR"):
+        sends(ana, "two", request_id, by_call=by_call)
+    wuzapi.trouble = None
+    sends(ana, "one", request_id, by_call=by_call)
+    assert wuzapi.sent[-1].id == refusal.metadata["message_id"]
+
+
+@pytest.mark.parametrize("by_call", [False, True])
+@pytest.mark.parametrize("trouble", [Trouble.FAILURE, Trouble.FALSE_SUCCESS])
+def test_a_failure_of_wuzapi_binds_the_request_to_its_id(
+    ana: Caller, wuzapi: FakeWuzapi, trouble: Trouble, by_call: bool
+) -> None:
+    """WUZAPI says that it failed, as after a timeout of WhatsApp: the same may come again at once, nothing else."""
+    ana.relay.GetWebhook(pb.GetWebhookRequest())
+    request_id, before = str(uuid4()), len(wuzapi.sent)
+    wuzapi.trouble = trouble
+    if by_call:
+        answer = sends(ana, "one", request_id, by_call=True)
+        assert isinstance(answer, pb.CallResponse)
+        assert (answer.success, answer.status, answer.code) == (False, 500, "WUZAPI_ERROR")
+    else:
+        with refused(grpc.StatusCode.UNAVAILABLE, "WUZAPI_ERROR"):
+            sends(ana, "one", request_id, by_call=False)
+    wuzapi.trouble = None
+    with refused(grpc.StatusCode.INVALID_ARGUMENT, "VALIDATION_ERROR") as refusal:
+        sends(ana, "two", request_id, by_call=by_call)
+    assert "request_id" in refusal.violations
+    sends(ana, "one", request_id, by_call=by_call)
+    assert [sent.body["body"] for sent in wuzapi.sent[before:]] == ["one"]
