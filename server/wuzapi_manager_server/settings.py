@@ -98,7 +98,9 @@ class Settings(BaseSettings):
         Bytes, About("The largest message taken", "a size from 64 KiB to 256 MiB, as 4 MiB or 4194304")
     ] = Field(default=4 << 20, ge=64 << 10, le=256 << 20)
     grpc_max_deadline: Annotated[Seconds, About("The longest that a unary call may take", _SECONDS)] = 60.0
-    grpc_stream_idle: Annotated[Seconds, About("A stream without a message for that long ends", _SECONDS)] = 60.0
+    grpc_stream_idle: Annotated[
+        Seconds, About("A stream without a message for that long ends, but for WatchSession", _SECONDS)
+    ] = 60.0
     grpc_reflection: Annotated[bool, About("Whether the server describes its services to tools", _BOOLEAN)] = True
     shutdown_grace: Annotated[Seconds, About("How long open calls may finish after SIGTERM", _SECONDS)] = 20.0
 

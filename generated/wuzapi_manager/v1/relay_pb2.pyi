@@ -920,7 +920,7 @@ Global___LogoutSessionResponse: _TypeAlias = LogoutSessionResponse  # noqa: Y015
 
 @_typing.final
 class QrCode(_message.Message):
-    """A QR code to pair a phone with. It is good for about 20 seconds."""
+    """A QR code to pair a phone with. The first is good for about 60 seconds, the others for about 20."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -404,7 +404,8 @@ class RelayServiceServicer:
 
     def WatchSession(self, request, context):
         """Streams the state of the caller's session and each fresh QR code, and ends when it is logged in, or at the
-        deadline. The first message comes at once, the others when something changes. For users.
+        deadline; after an hour where there is none. The first message comes at once, the others when something changes,
+        however long that takes. For users.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

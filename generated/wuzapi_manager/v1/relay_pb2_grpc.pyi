@@ -111,7 +111,8 @@ class RelayServiceStub:
     """Asks for a code that pairs a phone without a QR code. For users."""
     WatchSession: _grpc.UnaryStreamMultiCallable[_relay_pb2.WatchSessionRequest, _relay_pb2.WatchSessionResponse]
     """Streams the state of the caller's session and each fresh QR code, and ends when it is logged in, or at the
-    deadline. The first message comes at once, the others when something changes. For users.
+    deadline; after an hour where there is none. The first message comes at once, the others when something changes,
+    however long that takes. For users.
     """
     SendText: _grpc.UnaryUnaryMultiCallable[_relay_pb2.SendTextRequest, _relay_pb2.SendTextResponse]
     """Sends a text. For users.
@@ -339,7 +340,8 @@ class RelayServiceAsyncStub(RelayServiceStub):
     """Asks for a code that pairs a phone without a QR code. For users."""
     WatchSession: _aio.UnaryStreamMultiCallable[_relay_pb2.WatchSessionRequest, _relay_pb2.WatchSessionResponse]  # type: ignore[assignment]
     """Streams the state of the caller's session and each fresh QR code, and ends when it is logged in, or at the
-    deadline. The first message comes at once, the others when something changes. For users.
+    deadline; after an hour where there is none. The first message comes at once, the others when something changes,
+    however long that takes. For users.
     """
     SendText: _aio.UnaryUnaryMultiCallable[_relay_pb2.SendTextRequest, _relay_pb2.SendTextResponse]  # type: ignore[assignment]
     """Sends a text. For users.
@@ -642,7 +644,8 @@ class RelayServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_relay_pb2.WatchSessionResponse], _abc.AsyncIterator[_relay_pb2.WatchSessionResponse]]:
         """Streams the state of the caller's session and each fresh QR code, and ends when it is logged in, or at the
-        deadline. The first message comes at once, the others when something changes. For users.
+        deadline; after an hour where there is none. The first message comes at once, the others when something changes,
+        however long that takes. For users.
         """
 
     @_abc_1.abstractmethod

@@ -25,7 +25,7 @@ from wuzapi_manager_server.observe import MethodMetrics, Metrics, failure, log_c
 from wuzapi_manager_server.rpc import access
 from wuzapi_manager_server.rpc.audited import Audited, audited, telling_target
 from wuzapi_manager_server.rpc.call import Call, Language, enter, language_of
-from wuzapi_manager_server.rpc.long_work import seconds_for
+from wuzapi_manager_server.rpc.long_work import seconds_for, seconds_without_deadline, silence_for
 from wuzapi_manager_server.rpc.status import answer
 
 Request = TypeVar("Request")
@@ -97,7 +97,10 @@ class _Gate:
 
 @dataclass(frozen=True)
 class _Method:
-    """What the pipeline knows of an RPC. `seconds` bounds a unary call, `silence` what a stream does by itself."""
+    """What the pipeline knows of an RPC.
+
+    `seconds` bounds a unary call, `silence` what a stream does by itself, `undated` a stream without a deadline.
+    """
 
     name: str
     access: access.Access
@@ -107,6 +110,7 @@ class _Method:
     audited: Audited
     seconds: float
     silence: float
+    undated: float
 
 
 @dataclass(slots=True)
@@ -162,8 +166,8 @@ class Pipeline(grpc.aio.ServerInterceptor):
         streams = bool(handler.request_streaming or handler.response_streaming)
         gate = self._streams if streams else self._unary
         seconds = seconds_for(name, self._limits.deadline)
-        silence = seconds_for(name, self._limits.stream_idle)
-        method = _Method(name, answers, gate, self._metrics.method(name), streams, audited(name), seconds, silence)
+        bounds = (seconds, silence_for(name, self._limits.stream_idle), seconds_without_deadline(name))
+        method = _Method(name, answers, gate, self._metrics.method(name), streams, audited(name), *bounds)
         parse = self._parser(handler)
         if method.audited is not Audited.NEVER:
             parse = telling_target(name, parse)
@@ -191,13 +195,12 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
         async def serve(raw: bytes, context: Context) -> None:
             async def work(scope: asyncio.Timeout) -> bytes:
-                now = asyncio.get_running_loop().time
-                scope.reschedule(now() + method.silence)
+                scope.reschedule(_in(method.silence))
                 async with aclosing(behaviour(parse(raw), context)) as responses:
                     async for response in responses:
-                        scope.reschedule(now() + idle)
+                        scope.reschedule(_in(idle))
                         await context.write(encode(response))
-                        scope.reschedule(now() + method.silence)
+                        scope.reschedule(_in(method.silence))
                 return b""
 
             await self._serve(method, context, work)
@@ -210,13 +213,11 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
         async def serve(raws: AsyncIterator[bytes], context: Context) -> bytes:
             async def work(scope: asyncio.Timeout) -> bytes:
-                now = asyncio.get_running_loop().time
-
                 async def requests() -> AsyncGenerator[object, None]:
                     async for raw in raws:
-                        scope.reschedule(now() + idle)
+                        scope.reschedule(_in(idle))
                         yield parse(raw)
-                    scope.reschedule(now() + method.silence)
+                    scope.reschedule(_in(method.silence))
 
                 async with aclosing(requests()) as parsed:
                     return encode(await behaviour(parsed, context))
@@ -271,7 +272,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         """Until when the answer is worth having, and what ends the work where the core does not do so itself."""
         left = cast("float | None", context.time_remaining())
         if method.streams:
-            return Deadline.after(math.inf if left is None else left), asyncio.timeout(self._limits.stream_idle)
+            return Deadline.after(method.undated if left is None else left), asyncio.timeout(self._limits.stream_idle)
         if left is None or left > method.seconds:
             return Deadline.after(method.seconds), asyncio.timeout(method.seconds)
         return Deadline.after(left), asyncio.timeout(None)
@@ -363,6 +364,11 @@ def _encoder(handler: Handler) -> _Encode:
         return response if isinstance(response, bytes) else serialize(response)
 
     return encode
+
+
+def _in(seconds: float) -> float | None:
+    """The moment so many seconds from now on the loop's clock; None for never."""
+    return None if math.isinf(seconds) else asyncio.get_running_loop().time() + seconds
 
 
 def _told(error: Exception, *, expired: bool, streams: bool) -> ServiceError:
