@@ -31,8 +31,9 @@ _SIGNS: tuple[tuple[int, bytes, str], ...] = (
     (8, b"WAVE", "audio/wav"),
     (0, b"OggS", "audio/ogg"),
     (0, b"ID3", "audio/mpeg"),
-    (0, b"\xff\xfb", "audio/mpeg"),
-    (0, b"\xff\xf1", "audio/aac"),
+    # Frames without a container: eleven bits or twelve, then version, layer and whether there is a checksum.
+    *((0, bytes((0xFF, second)), "audio/mpeg") for second in (0xE2, 0xE3, 0xF2, 0xF3, 0xFA, 0xFB)),
+    *((0, bytes((0xFF, second)), "audio/aac") for second in (0xF0, 0xF1, 0xF8, 0xF9)),
     (0, b"#!AMR", "audio/amr"),
     (4, b"ftypM4A", "audio/mp4"),
     (4, b"ftyp3gp", "video/3gpp"),
@@ -41,6 +42,8 @@ _SIGNS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF-", "application/pdf"),
     (0, b"PK\x03\x04", "application/zip"),
 )
+_OF_BOTH = frozenset({"mp4", "webm", "3gpp", "ogg"})
+"""Containers that sounds and films share."""
 # Where nothing tells: what WhatsApp's own clients send.
 _USUAL = {"image": "image/jpeg", "audio": "audio/ogg; codecs=opus", "video": "video/mp4", "sticker": "image/webp"}
 
@@ -86,12 +89,14 @@ def media_type(kind: Kind, told: str, given: str, field: str = "data") -> str:
     if kind == "document":
         return mime
     wanted = "image" if kind == "sticker" else kind
-    if told and not _alike(told.partition("/")[0], wanted):
+    if told and not _alike(told, wanted):
         raise _bad(field, f"the bytes are {told}, not {wanted}/...", f"os bytes são {told}, não {wanted}/...")
     if given and main != wanted:
         raise _bad("mime_type", f"{mime[:50]} is not {wanted}/...", f"{mime[:50]} não é {wanted}/...")
-    if main != wanted:  # a container that sounds and films share
-        mime = _USUAL[kind]
+    if main != wanted:
+        mime = f"{wanted}/{mime.partition('/')[2]}"
+    if not given and mime == "audio/ogg":
+        mime = _USUAL["audio"]  # without the codec it is no voice message to WhatsApp, which takes no other in Ogg
     if kind == "sticker" and told not in {"", "image/webp"}:
         raise _bad(field, f"the bytes are {told}, a sticker is image/webp", f"os bytes são {told}, não image/webp")
     return mime
@@ -131,8 +136,9 @@ def document_url(url: str) -> str:
 
 
 def _alike(told: str, wanted: str) -> bool:
-    """Sounds and films share containers; nothing else does."""
-    return told == wanted or {told, wanted} == {"audio", "video"}
+    """Whether bytes of that type may be what is wanted: sounds and films share some containers, nothing else does."""
+    main, _, subtype = told.partition("/")
+    return main == wanted or ({main, wanted} == {"audio", "video"} and subtype in _OF_BOTH)
 
 
 def _bad(field: str, en: str, pt: str) -> InvalidInput:
