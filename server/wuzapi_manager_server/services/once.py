@@ -67,7 +67,8 @@ class Once:
         """The answer of `work`, which is broken off when the caller goes away.
 
         After a ServiceError of `work` the id may be used again where `undone` says that nothing was done; otherwise,
-        after OutcomeUnknown and after a cancellation, a repeat is told that the outcome is not known.
+        after OutcomeUnknown and, when its time has passed, after a cancellation, a repeat is told that the outcome is
+        not known.
         """
         check_request_id(request.request_id)
         if not request.request_id:
@@ -78,11 +79,9 @@ class Once:
             return stored
         try:
             answer = await work()
-        except OutcomeUnknown:
-            raise
-        except ServiceError:
-            if undone():
-                await self._database.write(lambda: self._store.abandon(scope))
+        except ServiceError as error:
+            done_with = self._store.leave if isinstance(error, OutcomeUnknown) or not undone() else self._store.abandon
+            await self._database.write(lambda: done_with(scope))
             raise
         await self._database.write(lambda: self._store.finish(scope, answer))
         return answer

@@ -95,8 +95,8 @@ class IdempotencyStore:
         """The answer of the same request before; None when it is new, and then it is recorded as begun.
 
         InvalidInput where the scope came with another body, Conflict where the first is still running (with
-        `retry_after`) or was cut off, so that its outcome is not known (without). With `again` a request that was left
-        or cut off is begun once more. It may run for so much `longer` than `max_age`.
+        `retry_after`), or was left or cut off, so that its outcome is not known (without). With `again` one that was
+        left or cut off is begun once more. It may run for so much `longer` than `max_age`.
         """
         asked = _remembered(scope, body)
         now = self._clock()
@@ -120,14 +120,14 @@ class IdempotencyStore:
                     )
                 ]
             )
-        if kept.answer is None and again:
-            if row.answered != LEFT and moment_of(row.created_at) > oldest:
-                raise _running()
-            self._database.changed(_RETAKE, {"scope": row.scope, "created_at": moment_text(now)})
-            return None
-        if kept.answer is None:
-            raise _running() if moment_of(row.created_at) > oldest else _cut_off()
-        return b64decode(kept.answer)
+        if kept.answer is not None:
+            return b64decode(kept.answer)
+        if row.answered != LEFT and moment_of(row.created_at) > oldest:
+            raise _running()
+        if not again:
+            raise _cut_off()
+        self._database.changed(_RETAKE, {"scope": row.scope, "created_at": moment_text(now)})
+        return None
 
     def finish(self, scope: bytes, answer: bytes) -> None:
         """Keeps the answer of a request that was begun."""

@@ -46,6 +46,20 @@ async def test_while_the_first_is_running_the_second_waits(database: Database, r
     assert raised.value.retry_after == 1.0
 
 
+async def test_one_that_was_left_is_not_waited_for(database: Database, requests: IdempotencyStore) -> None:
+    """Nothing runs any more: the outcome is not known from then on, and only who may begins it once more."""
+    await database.write(lambda: requests.begin(b"scope", b"body"))
+    await database.write(lambda: requests.leave(b"scope"))
+    with pytest.raises(Conflict) as raised:
+        await database.write(lambda: requests.begin(b"scope", b"body"))
+    assert raised.value.retry_after is None
+    assert "not known" in raised.value.text.en
+    assert await database.write(lambda: requests.begin(b"scope", b"body", again=True)) is None
+    with pytest.raises(Conflict) as raised:
+        await database.write(lambda: requests.begin(b"scope", b"body"))
+    assert raised.value.retry_after == 1.0
+
+
 async def test_one_that_was_cut_off_is_not_done_again(
     database: Database, requests: IdempotencyStore, clock: Clock
 ) -> None:
