@@ -30,7 +30,7 @@ _SEND_TEXT = {"number": "Phone", "message": "Body"}
 # WUZAPI tells of messages in both directions by one event.
 _EVENTS = {"message.received": "Message", "message.sent": "Message"}
 _QR_PATH = "/session/qr"
-_DEEPEST = 40
+_DEEPEST = 32  # an object is three messages deep in a Value, and protobuf reads a hundred
 
 
 class Scope(Enum):
@@ -165,7 +165,7 @@ def with_message_id(body: Mapping[str, Json] | None, message_id: str) -> dict[st
 def redacted(data: Json, path: str = "") -> Json:
     """The data without tokens, QR codes, proxy addresses and keys; the QR code stays in the call that is for it.
 
-    What lies deeper than 40 levels is left out: no message can carry it.
+    What lies deeper than 32 levels is left out: nobody could read a message that carries it.
     """
     shown = {"qrcode"} if path == _QR_PATH else set()
     return _redacted(data, _HIDDEN - shown, _DEEPEST)

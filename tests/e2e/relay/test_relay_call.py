@@ -1,6 +1,6 @@
 """Call: everything of WUZAPI is reachable by it, and nothing else is."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import uuid4
@@ -15,6 +15,7 @@ from tests.contract.server import World
 from tests.e2e.relay.conftest import user_of
 from tests.fakes.wuzapi import FakeWuzapi, Lost, State, Trouble
 from wuzapi_manager.v1 import relay_pb2 as pb
+from wuzapi_manager_server.domain.relay_call import redacted
 from wuzapi_manager_server.rpc.relay_calls import value_to
 from wuzapi_manager_server.upstreams.wuzapi_failures import told
 
@@ -306,3 +307,19 @@ def test_numbers_that_no_double_holds_come_as_text() -> None:
     struct = Struct()
     struct.fields["a"].CopyFrom(value_to([2**53, 1, 1.5, True, None, {"b": []}]))
     assert MessageToDict(struct)["a"] == [str(2**53), 1, 1.5, True, None, {"b": []}]
+
+
+@pytest.mark.parametrize("wrap", [lambda inner: {"a": inner}, lambda inner: [inner], lambda inner: [{"a": inner}]])
+def test_what_lies_too_deep_to_be_read_is_left_out(wrap: Callable[[object], Any]) -> None:
+    """Every client reads what is left: protobuf goes a hundred messages deep, and an object in a Value is three."""
+    deep: Any = "the end"
+    for _ in range(60):
+        deep = wrap(deep)
+    response = pb.CallResponse(data=value_to(redacted(deep)))
+    read = pb.CallResponse.FromString(response.SerializeToString())
+    assert read == response
+    assert "the end" not in str(read)
+    shallow: Any = "the end"
+    for _ in range(16):
+        shallow = wrap(shallow)
+    assert "the end" in str(value_to(redacted(shallow)))
