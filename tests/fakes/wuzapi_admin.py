@@ -47,6 +47,7 @@ def create_user(fake: "FakeWuzapi", request: Request) -> Answer:  # noqa: PLR091
     user = fake.users[identity]
     user.settings = {key: body[key] for key in ("webhook", "expiration", "events", "history") if key in body}
     user.settings["proxy"] = body.get("proxyconfig")
+    user.settings["s3"] = body.get("s3config")
     if fake.legacy_status:
         return to_json(200, {"id": int(identity) if fake.integer_ids else identity})
     shown = {k: v for k, v in fake.as_json(user).items() if k not in {"jid", "qrcode", "connected", "loggedIn"}}
@@ -54,7 +55,7 @@ def create_user(fake: "FakeWuzapi", request: Request) -> Answer:  # noqa: PLR091
 
 
 def update_user(fake: "FakeWuzapi", request: Request, identity: str) -> Answer:
-    """`PUT /admin/users/{id}`: what is empty or 0 stays as it is."""
+    """`PUT /admin/users/{id}`: what is empty or 0 stays as it is, but the proxy and S3 are replaced as a whole."""
     if not fake.is_admin(request):
         return refuse(401, "unauthorized")
     user = fake.users.get(identity)
@@ -66,7 +67,7 @@ def update_user(fake: "FakeWuzapi", request: Request, identity: str) -> Answer:
     unknown = _unknown_event(body)
     if unknown:
         return respond_with(400, error="invalid event type", details=f"invalid event: {unknown}")
-    changes = {key: value for key, value in body.items() if value}
+    changes = {key: value for key, value in body.items() if value or key in {"proxyconfig", "s3config"}}
     if not changes:
         return respond_with(400, error="no fields to update")
     if "token" in changes:
@@ -74,6 +75,11 @@ def update_user(fake: "FakeWuzapi", request: Request, identity: str) -> Answer:
     user.name = str(changes.get("name", user.name))
     user.token = str(changes.get("token", user.token))
     user.settings |= {key: changes[key] for key in ("webhook", "expiration", "events") if key in changes}
+    proxy, s3 = changes.get("proxyconfig"), changes.get("s3config")
+    if isinstance(proxy, dict):
+        user.settings["proxy"] = proxy if proxy.get("enabled") else {}
+    if isinstance(s3, dict):
+        user.settings["s3"] = s3
     return respond_with(200, message="user updated successfully")
 
 

@@ -6,7 +6,8 @@ from enum import Enum
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor_pb2 import MethodOptions
 
-from wuzapi_manager_server.domain.audit import target
+from wuzapi_manager.v1 import relay_pb2
+from wuzapi_manager_server.domain.audit import READS, target
 from wuzapi_manager_server.domain.caller import Admin, Caller, User
 
 _THEIR_OWN = frozenset({"ConnectionService", "BrandingService", "RecordService"})
@@ -26,7 +27,9 @@ class Audited(Enum):
     BY_ADMINS = "every call of an administrator"
 
     def tells(self, caller: Caller, code: str) -> bool:
-        """Whether a call that ended so is told."""
+        """Whether a call that ended so is told, unless its request turned out to change nothing."""
+        if target.get() == READS:
+            return False
         match self:
             case Audited.REFUSALS:
                 return code != "OK" and code not in _NOT_TOLD and isinstance(caller, Admin | User)
@@ -61,11 +64,19 @@ def telling_target(method: str, parse: Callable[[bytes], object]) -> Callable[[b
 
 
 def _target(request: object, place: str) -> str:
-    """`connections/12/records/abc`, or as much of it as the request names; "" for none of it."""
+    """`connections/12/records/abc`, or as much of it as the request names; "" for none of it.
+
+    Of a call that WUZAPI's own words make it is `relay/admin/users/abc DELETE`.
+    """
+    if isinstance(request, relay_pb2.CallRequest):
+        method = relay_pb2.HttpMethod.Name(request.method) if request.method in relay_pb2.HttpMethod.values() else ""
+        read = request.method == relay_pb2.HTTP_METHOD_GET
+        return READS if read else f"{place}{request.path[:_MOST_OF_ID]} {method.removeprefix('HTTP_METHOD_')}".strip()
     connection = getattr(request, "connection_id", 0)
     if connection:
         record = getattr(request, "record_id", "")
         return f"connections/{connection}/records" + (f"/{record[:_MOST_OF_ID]}" if record else "")
-    named = getattr(request, "id", 0) or getattr(getattr(request, "connection", None), "id", 0)
+    resources = (getattr(request, name, None) for name in ("connection", "user"))
+    named = getattr(request, "id", 0) or next((found for found in (getattr(r, "id", 0) for r in resources) if found), 0)
     named = named or getattr(request, "name", "") or getattr(request, "key", "")
     return f"{place}/{str(named)[:_MOST_OF_ID]}" if named else ""

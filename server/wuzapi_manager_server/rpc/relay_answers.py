@@ -15,10 +15,14 @@ from wuzapi_manager_server.upstreams.wuzapi_failures import bad_answer
 Filled = TypeVar("Filled", bound=Message)
 Data = dict[str, Json]
 
-_INTEGERS = frozenset(
-    {FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_UINT32, FieldDescriptor.TYPE_UINT64}
-)
-_INT32 = 2**31 - 1
+# How large an integer each type of a field holds, in both directions: WUZAPI has no unsigned ones.
+_LARGEST = {
+    FieldDescriptor.TYPE_INT32: 2**31 - 1,
+    FieldDescriptor.TYPE_UINT32: 2**31 - 1,
+    FieldDescriptor.TYPE_INT64: 2**63 - 1,
+    FieldDescriptor.TYPE_UINT64: 2**63 - 1,
+}
+_MOST_DIGITS = 20
 
 
 def object_of(data: Json) -> Data:
@@ -157,8 +161,8 @@ class _Items(Protocol):
 def _scalar(kind: int, value: Json) -> str | int | bool | None:
     if kind == FieldDescriptor.TYPE_BOOL:
         return value if isinstance(value, bool) else None
-    if kind in _INTEGERS:
-        return _integer(value)
+    if kind in _LARGEST:
+        return _integer(value, _LARGEST[kind])
     if kind == FieldDescriptor.TYPE_STRING:
         if isinstance(value, str):
             return value.encode(errors="replace").decode()
@@ -166,10 +170,10 @@ def _scalar(kind: int, value: Json) -> str | int | bool | None:
     return None
 
 
-def _integer(value: Json) -> int | None:
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value[:20])
-    fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _INT32
+def _integer(value: Json, largest: int) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS:
+        value = int(value)
+    fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= largest
     return value if fits and isinstance(value, int) else None
 
 

@@ -14,6 +14,11 @@ from wuzapi_manager_server.rpc.relay_routes import events_of
 from wuzapi_manager_server.rpc.requests import Problems
 
 _SETTABLE = ("name", "token", "webhook", "events", "expiration", "history", "proxy_url", "s3")
+_CLEARABLE = frozenset({"proxy_url"})
+_WHOLE_S3 = Text(
+    "is required: WUZAPI replaces the whole S3 configuration, its keys included",
+    "é obrigatório: o WUZAPI substitui toda a configuração S3, inclusive as chaves",
+)
 _LONGEST_NAME = 255
 _LEAST_KEY, _LONGEST_KEY = 32, 1_024
 _MOST_HISTORY = 1_000_000
@@ -53,11 +58,15 @@ def change(user: pb.WuzapiUser, mask: FieldMask) -> Body:
     paths = [*mask.paths] or populated
     if paths == ["*"]:
         paths = populated
+    if "s3" in paths and user.s3.enabled:
+        for name in ("access_key", "secret_key"):
+            if not getattr(user.s3, name):
+                problems.violations.append(Violation(f"user.s3.{name}", _WHOLE_S3, missing=True))
     for path in paths:
         if path not in _SETTABLE:
             text = Text(f"{path[:100]!r} cannot be set", f"O campo '{path[:100]}' não pode ser alterado")
             problems.violations.append(Violation("update_mask", text))
-        elif path not in populated:
+        elif path not in populated and path not in _CLEARABLE:
             text = Text("cannot be cleared: WUZAPI takes empty for unchanged", "não pode ser esvaziado no WUZAPI")
             problems.violations.append(Violation(f"user.{path}", text))
     if not paths:
@@ -65,6 +74,8 @@ def change(user: pb.WuzapiUser, mask: FieldMask) -> Body:
         problems.violations.append(Violation("user", text, missing=True))
     body = problems.attempt(lambda: _body(user, paths), {})
     problems.settle()
+    if "proxy_url" in paths and not user.proxy_url:
+        body["proxyConfig"] = {"enabled": False, "proxyURL": ""}
     return body
 
 

@@ -1,6 +1,8 @@
 """What is asked of WUZAPI, as whom, and what its answers mean."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -51,13 +53,16 @@ class Relay:
             self.callers.forget(token=user.token)  # it was deleted, or has another token, without this service
         return answer
 
-    async def ask(self, caller: Caller, call: WuzapiCall, deadline: Deadline) -> Json:
-        """The data of a call that was carried out; what kept it from being so is an error."""
+    async def ask(self, caller: Caller, call: WuzapiCall, deadline: Deadline, *, empty: bool = False) -> Json:
+        """The data of a call that was carried out; what kept it from being so is an error.
+
+        `empty` takes an answer without a body for data.
+        """
         try:
             answer = await self.answer(caller, call, deadline)
         except AnswerLost as lost:
             raise lost.error from None
-        return data_of(answer, as_admin=not isinstance(caller, User))
+        return data_of(answer, as_admin=not isinstance(caller, User), empty=empty)
 
     async def send(self, user: User, call: WuzapiCall, deadline: Deadline) -> dict[str, Json]:
         """The data of a send. AnswerLost, SendFailed and refusals as `check_sent` raises them."""
@@ -112,11 +117,27 @@ def scope_for(caller: Caller, asked: Scope | None) -> Scope:
     )
 
 
-def data_of(answer: WuzapiAnswer, *, as_admin: bool) -> Json:
-    """The data of an answer; the error that it stands for where the call was not carried out."""
+@contextmanager
+def after_change() -> Iterator[None]:
+    """An error within tells that the change was made: what failed is to read what came of it."""
+    try:
+        yield
+    except ServiceError as error:
+        error.text = Text(
+            f"The change was made, but what came of it could not be read: {error.text.en}",
+            f"A alteração foi feita, mas o resultado não pôde ser lido: {error.text.pt}",
+        )
+        raise
+
+
+def data_of(answer: WuzapiAnswer, *, as_admin: bool, empty: bool = False) -> Json:
+    """The data of an answer; the error that it stands for where the call was not carried out.
+
+    None for an answer without a body, where `empty` takes that: some calls say all by their status.
+    """
     if not answer.ok:
         raise _failure(answer, as_admin=as_admin)
-    if not answer.is_json:
+    if not answer.is_json and not (empty and answer.is_empty):
         raise bad_answer()
     return answer.data
 

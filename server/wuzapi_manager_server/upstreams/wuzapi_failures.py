@@ -101,6 +101,18 @@ def bad_answer(error: str = "") -> WuzapiError:
     )
 
 
+def unknown_answer() -> WuzapiError:
+    """What answered a call with an effect is no WUZAPI."""
+    return WuzapiError(
+        Code.UNAVAILABLE,
+        Text(
+            "The answer is none of WUZAPI's; whether the call was carried out is not known",
+            "A resposta não é do WUZAPI; não se sabe se a chamada foi executada",
+        ),
+        suggestion=Text("Look whether it was done before you repeat it", "Verifique se foi concluída antes de repetir"),
+    )
+
+
 def unreachable(retry_after: float | None = None) -> WuzapiUnreachable:
     """Nothing was sent, or nothing that has an effect."""
     return WuzapiUnreachable(

@@ -11,8 +11,8 @@ from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.table import Json
 from wuzapi_manager_server.errors import OutcomeUnknown, ServiceError, Text, WuzapiUnreachable
 from wuzapi_manager_server.upstreams.file_body import FileJson
-from wuzapi_manager_server.upstreams.http import HttpUpstream, Late, TooLarge, Unavailable, Unreachable
-from wuzapi_manager_server.upstreams.wuzapi_failures import bad_answer, late, unreachable
+from wuzapi_manager_server.upstreams.http import HttpAnswer, HttpUpstream, Late, TooLarge, Unavailable, Unreachable
+from wuzapi_manager_server.upstreams.wuzapi_failures import bad_answer, late, unknown_answer, unreachable
 
 _ENVELOPE = {"code", "success"}
 _OF_A_PROXY = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
@@ -126,25 +126,36 @@ class WuzapiGateway:
                 raise AnswerLost(_late_not_known_whether()) from None
             raise late() from None
         except TooLarge:
-            if call.again:
-                raise bad_answer() from None
-            raise AnswerLost(bad_answer()) from None
-        return _read(answer.status, answer.headers, answer.body)
+            raise (bad_answer() if call.again else AnswerLost(unknown_answer())) from None
+        return _read(answer, {*credentials.values(), self._admin_token})
 
 
-def _read(status: int, headers: Mapping[str, str], body: bytes) -> WuzapiAnswer:
+def _read(answer: HttpAnswer, secrets: set[str]) -> WuzapiAnswer:
+    status, headers, body = answer
     try:
         document: Json = orjson.loads(body)
     except orjson.JSONDecodeError:
         return WuzapiAnswer(status, None, is_json=False, error="", headers=headers, is_empty=not body.strip())
     data, error, is_wuzapis = document, "", False
     if isinstance(document, dict):
+        if status >= HTTPStatus.BAD_REQUEST:
+            document = {key: _without(secrets, value) for key, value in document.items()}
+            data = document
         is_wuzapis = document.keys() >= _ENVELOPE
         if is_wuzapis:
             data = document["data"] if "data" in document else _rest(document)
         told = document.get("error")
         error = told if isinstance(told, str) else ""
     return WuzapiAnswer(status, data, is_json=True, error=error, headers=headers, is_wuzapis=is_wuzapis)
+
+
+def _without(secrets: set[str], value: Json) -> Json:
+    """A text without the tokens that the call had: WUZAPI may name them in what it says of a failure."""
+    if not isinstance(value, str):
+        return value
+    for secret in secrets - {""}:
+        value = value.replace(secret, "...")
+    return value
 
 
 def _rest(document: dict[str, Json]) -> Json:
