@@ -19,7 +19,7 @@ from enum import Enum
 from tests.fakes.http_server import Answer, FakeServer, Request
 from tests.fakes.wuzapi_admin import ADMIN
 from tests.fakes.wuzapi_answers import HTML, NO_PAGE, refuse, respond, to_json
-from tests.fakes.wuzapi_messages import MESSAGES, WITHOUT_SESSION, Handler, Sent, body_of
+from tests.fakes.wuzapi_messages import MESSAGES, WITHOUT_SESSION, Handler, Read, Sent, body_of
 from tests.fakes.wuzapi_sessions import SESSIONS, fresh_code
 from tests.fakes.wuzapi_users import EVENTS, FakeUser, State
 
@@ -43,12 +43,14 @@ class Trouble(Enum):
     NOT_FOUND = "404 in plain text, as WUZAPI says it for an unknown path"
     REDIRECT = "302 to a page that says 200"
     EMPTY = "200 without a body"
+    NO_CONTENT = "204"
     HTML = "200 in HTML"
     GARBAGE = "200 with bytes that are no text"
     OTHER_JSON = "200 with JSON that is none of WUZAPI's"
     DEEP_JSON = "200 with JSON nested a hundred thousand deep"
     HUGE = "200 with a user of 2 MiB"
     CUT = "the connection breaks off in the middle of the answer"
+    TELLING = "500 that names the token of the request and the administrator's"
     COOKIE = "the right answer, with a cookie"
 
 
@@ -70,7 +72,8 @@ class FakeWuzapi(FakeServer):
     that was changed, and that of a user who was deleted otherwise than by /full; `contradicts`: who is logged in is not
     connected, as it happens; `trouble` for all requests; `lose` says for each request how its answer is lost, `late`
     how late is; `contacts` and `groups` how many there are; `delay` and `requests` as every fake has them. `sent` holds
-    the messages that WhatsApp took. With `scan_after` a QR code is scanned so many seconds after the session connected.
+    the messages that WhatsApp took, `read` those that were marked as read. With `scan_after` a QR code is scanned so
+    many seconds after the session connected.
     """
 
     def __init__(self, admin_token: str = ADMIN_TOKEN, port: int = 0) -> None:
@@ -89,6 +92,7 @@ class FakeWuzapi(FakeServer):
         self.contacts = 3
         self.groups = 2
         self.sent: list[Sent] = []
+        self.read: list[Read] = []
         self._stale: list[FakeUser] = []
 
     def add_user(self, name: str, token: str, *, state: State = State.LOGGED_IN, jid: str | None = None) -> str:
@@ -127,6 +131,8 @@ class FakeWuzapi(FakeServer):
             if match and method == request.method:
                 if self.trouble in TROUBLES:
                     return TROUBLES[self.trouble]
+                if self.trouble is Trouble.TELLING:
+                    return refuse(500, f"no row for {request.headers.get('token')}, nor for {self.admin_token}")
                 answer = handler(self, request, *match.groups())
                 if self.trouble is Trouble.COOKIE:
                     return answer._replace(headers=(("Set-Cookie", "session=of-someone; Path=/"),))
@@ -173,6 +179,13 @@ class FakeWuzapi(FakeServer):
         config = user.settings.get("proxy")
         return str(config.get("proxyURL", "")) if isinstance(config, dict) else ""
 
+    def s3_of(self, user: FakeUser) -> dict[str, object]:
+        """Where a user's media is kept, as WUZAPI shows it: under other names than it takes, and without the keys."""
+        config = user.settings.get("s3")
+        kept = config if isinstance(config, dict) else {}
+        shown = {key: kept[key] for key in ("enabled", "endpoint", "region", "bucket") if key in kept}
+        return {"enabled": False, **shown, "access_key": "***"}
+
     def as_json(self, user: FakeUser) -> dict[str, object]:
         """A user as the admin calls of WUZAPI show it, token included."""
         return {
@@ -188,7 +201,7 @@ class FakeWuzapi(FakeServer):
             "events": user.settings.get("events", ""),
             "proxy_url": self.proxy_of(user),
             "proxy_config": {"enabled": bool(self.proxy_of(user)), "proxy_url": self.proxy_of(user)},
-            "s3_config": {"enabled": False, "access_key": "***"},
+            "s3_config": self.s3_of(user),
         }
 
 
@@ -204,6 +217,7 @@ TROUBLES: Mapping[Trouble | None, Answer] = {
     Trouble.NOT_FOUND: NO_PAGE,
     Trouble.REDIRECT: Answer(302, headers=(("Location", "/health"),)),
     Trouble.EMPTY: Answer(200),
+    Trouble.NO_CONTENT: Answer(204),
     Trouble.HTML: Answer(200, b"<html><h1>Welcome</h1></html>", HTML),
     Trouble.GARBAGE: Answer(200, b"\xff\xfe\x00{"),
     Trouble.OTHER_JSON: to_json(200, {"code": 200, "data": [], "success": True}),

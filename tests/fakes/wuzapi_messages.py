@@ -41,6 +41,14 @@ class Sent(NamedTuple):
     body: Mapping[str, object]
 
 
+class Read(NamedTuple):
+    """Messages that were marked as read, as WhatsApp was told: in which chat, by whom they are, which."""
+
+    chat: str
+    sender: str
+    ids: tuple[str, ...]
+
+
 Handler = Callable[["FakeWuzapi", FakeUser, Request, Mapping[str, object]], Answer]
 """Answers a user's request, whose body has its keys in lower case."""
 
@@ -125,21 +133,27 @@ def details(text: str, *required: str, **more: object) -> Handler:
 
 
 def check(_: "FakeWuzapi", __: FakeUser, ___: Request, body: Mapping[str, object]) -> Answer:
-    """`POST /user/check`: who has an odd last digit is on WhatsApp."""
+    """`POST /user/check`: who has an odd last digit is on WhatsApp.
+
+    WUZAPI makes its own JIDs of what it is given, so that nobody is found by one.
+    """
     phones = body.get("phone")
     if not isinstance(phones, list) or not phones:
         return refuse(400, "missing Phone in Payload")
     found = []
     for phone in map(str, phones):
-        digits = phone.partition("@")[0]
-        known = digits[-1:] in "13579"
-        jid = f"{digits}@s.whatsapp.net"
+        known = "@" not in phone and phone[-1:] in "13579"
+        jid = f"{phone}@s.whatsapp.net"
         found.append({"Query": phone, "IsInWhatsapp": known, "JID": jid if known else "", "VerifiedName": ""})
     return respond({"Users": found or None})
 
 
 def info(fake: "FakeWuzapi", _: FakeUser, __: Request, body: Mapping[str, object]) -> Answer:
-    """`POST /user/info`: an answer without a body where a JID does not parse."""
+    """`POST /user/info`: an answer without a body where a JID does not parse; a 7 ends the phone of a business.
+
+    A text without @ is taken for the name of a server, which WhatsApp does not have any more than it has users among
+    groups and channels: a failure that says success.
+    """
     phones = body.get("phone")
     if not isinstance(phones, list) or not phones:
         return refuse(400, "missing Phone in Payload")
@@ -147,16 +161,35 @@ def info(fake: "FakeWuzapi", _: FakeUser, __: Request, body: Mapping[str, object
         return respond({"Users": None})
     if any("@" in str(phone) and not JID.fullmatch(str(phone)) for phone in phones):
         return Answer(200)
-    users = {
-        phone if "@" in phone else f"{phone}@s.whatsapp.net": {
-            "VerifiedName": None,
-            "Status": "Olá!",
-            "PictureID": "1",
-            "Devices": [f"{phone.partition('@')[0]}.0:1@s.whatsapp.net"],
-        }
-        for phone in map(str, phones)
+    if any(not str(phone).endswith(("@s.whatsapp.net", "@lid")) for phone in phones):
+        return to_json(500, {"code": 500, "success": True})
+    return respond({"Users": {phone: _info(phone.partition("@")[0]) for phone in map(str, phones)}})
+
+
+def _info(digits: str) -> dict[str, object]:
+    business = {"Certificate": {"details": "eA=="}, "Details": {"issuer": "smb:wa", "verifiedName": f"Loja {digits}"}}
+    return {
+        "VerifiedName": business if digits.endswith("7") else None,
+        "Status": "Olá!",
+        "PictureID": "1",
+        "Devices": [f"{digits}.0:1@s.whatsapp.net"],
     }
-    return respond({"Users": users})
+
+
+def mark_read(fake: "FakeWuzapi", _: FakeUser, __: Request, body: Mapping[str, object]) -> Answer:
+    """`POST /chat/markread`: old versions know Chat and Sender alone, and take them for whole JIDs."""
+
+    def named(key: str) -> str:
+        phone = "" if fake.legacy_status else str(body.get(f"{key}phone", ""))
+        return (phone if "@" in phone else f"{phone}@s.whatsapp.net") if phone else str(body.get(key, ""))
+
+    chat, ids = named("chat"), body.get("id")
+    if not chat:
+        return refuse(400, "missing ChatPhone in Payload")
+    if not isinstance(ids, list) or not ids:
+        return refuse(400, "missing Id in Payload")
+    fake.read.append(Read(chat, named("sender"), tuple(map(str, ids))))
+    return respond({"Details": "Message(s) marked as read"})
 
 
 def avatar(fake: "FakeWuzapi", _: FakeUser, __: Request, body: Mapping[str, object]) -> Answer:
@@ -282,7 +315,7 @@ MESSAGES: list[tuple[str, str, Handler]] = [
     ("POST", r"/chat/send/edit", sending("edit", "Phone", "Body", "Id")),
     ("POST", r"/chat/delete", details("Deleted", "Phone", "Id", Timestamp=NOW)),
     ("POST", r"/chat/react", details("Sent", "Phone", "Body", "Id", Timestamp=NOW)),
-    ("POST", r"/chat/markread", details("Message(s) marked as read", "Id", "ChatPhone")),
+    ("POST", r"/chat/markread", mark_read),
     ("POST", r"/chat/presence", details("Chat presence set successfuly", "Phone", "State")),
     ("POST", r"/chat/archive", details("Archived")),
     ("POST", r"/chat/request-unavailable-message", details("Requested", "chat", "sender", "id")),

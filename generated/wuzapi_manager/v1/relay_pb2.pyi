@@ -330,7 +330,7 @@ class WuzapiUser(_message.Message):
     history: _builtins.int
     """How many messages of each chat WUZAPI keeps; 0 for none."""
     proxy_url: _builtins.str
-    """Input only. An HTTP or SOCKS5 proxy."""
+    """Input only. An HTTP or SOCKS5 proxy. Empty in an update whose mask names it: none any more."""
     has_proxy: _builtins.bool
     """Output only. Whether a proxy is used."""
     hmac_key: _builtins.str
@@ -375,7 +375,7 @@ Global___WuzapiUser: _TypeAlias = WuzapiUser  # noqa: Y015
 
 @_typing.final
 class S3Config(_message.Message):
-    """Where WUZAPI keeps media."""
+    """Where WUZAPI keeps media. An update replaces the whole: what it leaves out is lost, the keys too."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -398,9 +398,9 @@ class S3Config(_message.Message):
     bucket: _builtins.str
     """The bucket."""
     access_key: _builtins.str
-    """Input only."""
+    """Input only. Required in an update with enabled."""
     secret_key: _builtins.str
-    """Input only."""
+    """Input only. Required in an update with enabled."""
     path_style: _builtins.bool
     """Whether the bucket stands in the path."""
     public_url: _builtins.str
@@ -803,7 +803,7 @@ class ConnectSessionRequest(_message.Message):
     EVENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def events(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The events to deliver, by WUZAPI's names. Empty leaves them as they are kept."""
+        """The events to deliver, by WUZAPI's names. Empty leaves them as they are kept: they are read, and sent again."""
 
     def __init__(
         self,
@@ -1124,7 +1124,7 @@ class Quote(_message.Message):
     participant: _builtins.str
     """Who wrote it: a phone or JID. Required with message_id."""
     text: _builtins.str
-    """Its text, shown above the answer."""
+    """Its text, shown above the answer. At most 65,536 characters."""
     def __init__(
         self,
         *,
@@ -1337,7 +1337,7 @@ class SendAudioRequest(_message.Message):
     voice: _builtins.bool
     """Whether it is a voice message. Unset means true."""
     seconds: _builtins.int
-    """How long it is."""
+    """How long it is; not below 0."""
     waveform: _builtins.bytes
     """The shape shown: up to 64 values of 0 to 100."""
     @_builtins.property
@@ -2107,7 +2107,7 @@ class ListRow(_message.Message):
     title: _builtins.str
     """What it says."""
     description: _builtins.str
-    """The line below."""
+    """The line below, at most 1,024 characters."""
     def __init__(
         self,
         *,
@@ -2132,7 +2132,7 @@ class ListSection(_message.Message):
     TITLE_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
     title: _builtins.str
-    """Its heading."""
+    """Its heading, at most 1,024 characters."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___ListRow]:
         """Its choices."""
@@ -2494,7 +2494,7 @@ class CheckUsersRequest(_message.Message):
     PHONES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def phones(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The phones or JIDs, 1 to 1,000."""
+        """The phones, or the JIDs that accounts have by their phones (...@s.whatsapp.net), 1 to 1,000."""
 
     def __init__(
         self,
@@ -2520,7 +2520,7 @@ class CheckedUser(_message.Message):
     JID_FIELD_NUMBER: _builtins.int
     VERIFIED_NAME_FIELD_NUMBER: _builtins.int
     query: _builtins.str
-    """What was asked."""
+    """What was asked, as digits."""
     is_in_whatsapp: _builtins.bool
     """Whether it is on WhatsApp."""
     jid: _builtins.str
@@ -2576,7 +2576,7 @@ class GetUserInfoRequest(_message.Message):
     PHONES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def phones(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The phones or JIDs, 1 to 1,000."""
+        """The phones, or the JIDs of accounts (...@s.whatsapp.net, ...@lid), 1 to 1,000."""
 
     def __init__(
         self,

@@ -333,15 +333,19 @@ class RelayServiceServicer:
         """Makes a user of WUZAPI. For the administrator.
 
         - ALREADY_EXISTS: another user has this token.
-        - ABORTED, CONFLICT: a call with the same request_id is still running, or was cut off and its outcome is not known.
+        - UNAVAILABLE, WUZAPI_ERROR: also where something answered in WUZAPI's place, so that it is not known whether the
+        user was made; the message says so.
+        - ABORTED, CONFLICT: a call with the same request_id is still running (with RetryInfo), or its outcome is not known.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateUser(self, request, context):
-        """Changes a user of WUZAPI. Texts and numbers cannot be cleared: WUZAPI takes empty for unchanged. For the
-        administrator.
+        """Changes a user of WUZAPI. Texts and numbers cannot be cleared, but for proxy_url: WUZAPI takes empty for unchanged.
+        Of s3 it replaces the whole, so that with s3.enabled both keys are required. For the administrator.
+
+        Where the user cannot be read after the change, the error's message says that the change was made.
 
         - NOT_FOUND: there is no such user.
         """
@@ -650,7 +654,10 @@ class RelayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetWebhook(self, request, context):
-        """Sets where events are delivered, and which. For users.
+        """Sets where events are delivered, and which; the answer has what WUZAPI keeps, which drops names that it does not
+        know. For users.
+
+        Where that cannot be read after the change, the error's message says that the change was made.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

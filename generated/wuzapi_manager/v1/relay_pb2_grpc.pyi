@@ -81,11 +81,15 @@ class RelayServiceStub:
     """Makes a user of WUZAPI. For the administrator.
 
     - ALREADY_EXISTS: another user has this token.
-    - ABORTED, CONFLICT: a call with the same request_id is still running, or was cut off and its outcome is not known.
+    - UNAVAILABLE, WUZAPI_ERROR: also where something answered in WUZAPI's place, so that it is not known whether the
+      user was made; the message says so.
+    - ABORTED, CONFLICT: a call with the same request_id is still running (with RetryInfo), or its outcome is not known.
     """
     UpdateUser: _grpc.UnaryUnaryMultiCallable[_relay_pb2.UpdateUserRequest, _relay_pb2.UpdateUserResponse]
-    """Changes a user of WUZAPI. Texts and numbers cannot be cleared: WUZAPI takes empty for unchanged. For the
-    administrator.
+    """Changes a user of WUZAPI. Texts and numbers cannot be cleared, but for proxy_url: WUZAPI takes empty for unchanged.
+    Of s3 it replaces the whole, so that with s3.enabled both keys are required. For the administrator.
+
+    Where the user cannot be read after the change, the error's message says that the change was made.
 
     - NOT_FOUND: there is no such user.
     """
@@ -247,7 +251,11 @@ class RelayServiceStub:
     GetWebhook: _grpc.UnaryUnaryMultiCallable[_relay_pb2.GetWebhookRequest, _relay_pb2.GetWebhookResponse]
     """Gives where events are delivered. For users."""
     SetWebhook: _grpc.UnaryUnaryMultiCallable[_relay_pb2.SetWebhookRequest, _relay_pb2.SetWebhookResponse]
-    """Sets where events are delivered, and which. For users."""
+    """Sets where events are delivered, and which; the answer has what WUZAPI keeps, which drops names that it does not
+    know. For users.
+
+    Where that cannot be read after the change, the error's message says that the change was made.
+    """
     UpdateWebhook: _grpc.UnaryUnaryMultiCallable[_relay_pb2.UpdateWebhookRequest, _relay_pb2.UpdateWebhookResponse]
     """Changes where events are delivered and which, or switches delivery off. For users."""
     DeleteWebhook: _grpc.UnaryUnaryMultiCallable[_relay_pb2.DeleteWebhookRequest, _relay_pb2.DeleteWebhookResponse]
@@ -310,11 +318,15 @@ class RelayServiceAsyncStub(RelayServiceStub):
     """Makes a user of WUZAPI. For the administrator.
 
     - ALREADY_EXISTS: another user has this token.
-    - ABORTED, CONFLICT: a call with the same request_id is still running, or was cut off and its outcome is not known.
+    - UNAVAILABLE, WUZAPI_ERROR: also where something answered in WUZAPI's place, so that it is not known whether the
+      user was made; the message says so.
+    - ABORTED, CONFLICT: a call with the same request_id is still running (with RetryInfo), or its outcome is not known.
     """
     UpdateUser: _aio.UnaryUnaryMultiCallable[_relay_pb2.UpdateUserRequest, _relay_pb2.UpdateUserResponse]  # type: ignore[assignment]
-    """Changes a user of WUZAPI. Texts and numbers cannot be cleared: WUZAPI takes empty for unchanged. For the
-    administrator.
+    """Changes a user of WUZAPI. Texts and numbers cannot be cleared, but for proxy_url: WUZAPI takes empty for unchanged.
+    Of s3 it replaces the whole, so that with s3.enabled both keys are required. For the administrator.
+
+    Where the user cannot be read after the change, the error's message says that the change was made.
 
     - NOT_FOUND: there is no such user.
     """
@@ -476,7 +488,11 @@ class RelayServiceAsyncStub(RelayServiceStub):
     GetWebhook: _aio.UnaryUnaryMultiCallable[_relay_pb2.GetWebhookRequest, _relay_pb2.GetWebhookResponse]  # type: ignore[assignment]
     """Gives where events are delivered. For users."""
     SetWebhook: _aio.UnaryUnaryMultiCallable[_relay_pb2.SetWebhookRequest, _relay_pb2.SetWebhookResponse]  # type: ignore[assignment]
-    """Sets where events are delivered, and which. For users."""
+    """Sets where events are delivered, and which; the answer has what WUZAPI keeps, which drops names that it does not
+    know. For users.
+
+    Where that cannot be read after the change, the error's message says that the change was made.
+    """
     UpdateWebhook: _aio.UnaryUnaryMultiCallable[_relay_pb2.UpdateWebhookRequest, _relay_pb2.UpdateWebhookResponse]  # type: ignore[assignment]
     """Changes where events are delivered and which, or switches delivery off. For users."""
     DeleteWebhook: _aio.UnaryUnaryMultiCallable[_relay_pb2.DeleteWebhookRequest, _relay_pb2.DeleteWebhookResponse]  # type: ignore[assignment]
@@ -560,7 +576,9 @@ class RelayServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes a user of WUZAPI. For the administrator.
 
         - ALREADY_EXISTS: another user has this token.
-        - ABORTED, CONFLICT: a call with the same request_id is still running, or was cut off and its outcome is not known.
+        - UNAVAILABLE, WUZAPI_ERROR: also where something answered in WUZAPI's place, so that it is not known whether the
+          user was made; the message says so.
+        - ABORTED, CONFLICT: a call with the same request_id is still running (with RetryInfo), or its outcome is not known.
         """
 
     @_abc_1.abstractmethod
@@ -569,8 +587,10 @@ class RelayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _relay_pb2.UpdateUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_relay_pb2.UpdateUserResponse, _abc.Awaitable[_relay_pb2.UpdateUserResponse]]:
-        """Changes a user of WUZAPI. Texts and numbers cannot be cleared: WUZAPI takes empty for unchanged. For the
-        administrator.
+        """Changes a user of WUZAPI. Texts and numbers cannot be cleared, but for proxy_url: WUZAPI takes empty for unchanged.
+        Of s3 it replaces the whole, so that with s3.enabled both keys are required. For the administrator.
+
+        Where the user cannot be read after the change, the error's message says that the change was made.
 
         - NOT_FOUND: there is no such user.
         """
@@ -930,7 +950,11 @@ class RelayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _relay_pb2.SetWebhookRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_relay_pb2.SetWebhookResponse, _abc.Awaitable[_relay_pb2.SetWebhookResponse]]:
-        """Sets where events are delivered, and which. For users."""
+        """Sets where events are delivered, and which; the answer has what WUZAPI keeps, which drops names that it does not
+        know. For users.
+
+        Where that cannot be read after the change, the error's message says that the change was made.
+        """
 
     @_abc_1.abstractmethod
     def UpdateWebhook(

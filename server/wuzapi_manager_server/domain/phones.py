@@ -8,6 +8,8 @@ _SEPARATORS = re.compile(r"[ .()\u00a0-]")
 _PHONE = re.compile(r"\+?[1-9][0-9]{6,14}")
 _JID = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?(\.[0-9]{1,3})?(:[0-9]{1,5})?@(s\.whatsapp\.net|lid|g\.us|newsletter)")
 _STATUS = "status@broadcast"
+_ACCOUNT = "@s.whatsapp.net"
+_DEVICE = re.compile(r"[.:][0-9.:]*(?=@)")
 _LONGEST = 80
 
 
@@ -31,6 +33,28 @@ def phone_of(text: str, field: str) -> str:
             "não é um telefone com código do país, de 7 a 15 dígitos, nem um JID",
         )
     return digits.removeprefix("+")
+
+
+def jid_of(text: str, field: str) -> str:
+    """The phone as a JID. InvalidInput as `phone_of`."""
+    phone = phone_of(text, field)
+    return phone if "@" in phone else phone + _ACCOUNT
+
+
+def account_of(text: str, field: str) -> str:
+    """The JID of the account of a phone or JID, whatever its device. InvalidInput also for groups and channels."""
+    jid = _DEVICE.sub("", jid_of(text, field))
+    if not jid.endswith((_ACCOUNT, "@lid")):
+        raise _refused(field, jid, "is not the JID of an account", "não é o JID de uma conta")
+    return jid
+
+
+def digits_of(text: str, field: str) -> str:
+    """The digits of a phone, or of the JID that an account has by its phone. InvalidInput for JIDs without a phone."""
+    jid = account_of(text, field)
+    if not jid.endswith(_ACCOUNT):
+        raise _refused(field, jid, "has no phone: give a phone", "não tem telefone: informe um telefone")
+    return jid.removesuffix(_ACCOUNT)
 
 
 def group_of(text: str, field: str) -> str:

@@ -19,13 +19,14 @@ from wuzapi_manager_server.errors import Code, Text, WuzapiError
 from wuzapi_manager_server.rpc.access import users_alone
 from wuzapi_manager_server.rpc.call import current
 from wuzapi_manager_server.rpc.relay_admin import RelayAdmin
-from wuzapi_manager_server.rpc.relay_answers import lowered, object_of, session_of, timestamp_of
+from wuzapi_manager_server.rpc.relay_answers import lowered, object_of, session_of, timestamp_of, webhook_of
 from wuzapi_manager_server.rpc.relay_calls import RelayCalls
 from wuzapi_manager_server.rpc.relay_media import RelayMedia, by_content
 from wuzapi_manager_server.rpc.relay_pages import RelayPages
 from wuzapi_manager_server.rpc.relay_routes import ASKS, SENDS, SET_WEBHOOK, Ask, send_body
 from wuzapi_manager_server.rpc.requests import Problems, repeatable
-from wuzapi_manager_server.services.relay import Relay, data_of, failure
+from wuzapi_manager_server.services.once import check_request_id
+from wuzapi_manager_server.services.relay import Relay, after_change, data_of, failure
 from wuzapi_manager_server.services.sends import Sends
 from wuzapi_manager_server.services.sessions import Sessions
 from wuzapi_manager_server.upstreams.wuzapi_gateway import AnswerLost, WuzapiCall
@@ -39,6 +40,7 @@ _MAKERS = {
 _BYTES_A_SECOND = 1 << 20  # at which a long send goes at least: to WUZAPI, and from there to WhatsApp
 _SERVICE = pb.DESCRIPTOR.services_by_name["RelayService"]
 _STATUS = WuzapiCall("GET", "/session/status", again=True)
+_WEBHOOK = WuzapiCall("GET", "/webhook", again=True)
 
 
 class RelayServicer:
@@ -108,7 +110,7 @@ class RelayServicer:
         if ask.query:
             call = call._replace(params={key: str(value) for key, value in body.items()})
         try:
-            response = ask.answer(await self._relay.ask(user, call, current().deadline))
+            response = ask.answer(await self._relay.ask(user, call, current().deadline, empty=ask.empty))
         finally:
             if not read and ask.path.startswith("/session/"):
                 await self._relay.callers.changed(token=user.token, identity=user.id)
@@ -119,8 +121,9 @@ class RelayServicer:
         send, problems = SENDS[name], Problems()
         media = problems.attempt(lambda: self._media.of(user, request), None)
         body = problems.attempt(lambda: send_body(name, request, media), {})
-        problems.settle()
         given = str(getattr(request, "request_id", ""))
+        problems.attempt(lambda: check_request_id(given), None)
+        problems.settle()
         request_id = given or str(uuid4())
         longer = media.size / _BYTES_A_SECOND if media else 0.0
         seconds = self._timeout + longer
@@ -154,9 +157,15 @@ class RelayServicer:
         return pb.GetSessionStatusResponse(session=session_of(data_of(answer, as_admin=False)))
 
     async def connect_session(self, request: pb.ConnectSessionRequest, _: object) -> Message:
-        """See the proto. A session that is connected already is what was asked for."""
+        """See the proto. A session that is connected already is what was asked for.
+
+        WUZAPI keeps no events for none, so that those that it keeps are sent.
+        """
         user, ask = user_of_call(), ASKS["ConnectSession"]
-        call = WuzapiCall("POST", ask.path, body=ask.body(request))
+        body = ask.body(request)
+        if not request.events:
+            body["Subscribe"] = [*(await self._webhook(user)).events]
+        call = WuzapiCall("POST", ask.path, body=body)
         try:
             answer = await self._relay.answer(user, call, current().deadline)
         except AnswerLost as lost:
@@ -177,13 +186,16 @@ class RelayServicer:
             yield response
 
     async def set_webhook(self, request: pb.SetWebhookRequest, _: object) -> pb.SetWebhookResponse:
-        """See the proto. WUZAPI answers with the URL alone."""
-        body = SET_WEBHOOK.body(request)
-        call = WuzapiCall("POST", "/webhook", body=body)
-        data = object_of(await self._relay.ask(user_of_call(), call, current().deadline))
-        url = lowered(data).get("webhook")
-        kept = pb.Webhook(url=url if isinstance(url, str) else request.webhook.url, events=request.webhook.events)
-        return pb.SetWebhookResponse(webhook=kept)
+        """See the proto. WUZAPI answers with the URL alone, and drops events that it does not know."""
+        user = user_of_call()
+        call = WuzapiCall("POST", SET_WEBHOOK.path, body=SET_WEBHOOK.body(request))
+        await self._relay.ask(user, call, current().deadline, empty=SET_WEBHOOK.empty)
+        with after_change():
+            return pb.SetWebhookResponse(webhook=await self._webhook(user))
+
+    async def _webhook(self, user: User) -> pb.Webhook:
+        """Where events are delivered, and which, as WUZAPI keeps it."""
+        return webhook_of(object_of(await self._relay.ask(user, _WEBHOOK, current().deadline)))
 
     async def check_health(self, _request: pb.CheckHealthRequest, _: object) -> pb.CheckHealthResponse:
         """See the proto."""

@@ -14,20 +14,24 @@ from google.protobuf.message import Message
 
 from wuzapi_manager.v1 import relay_pb2 as pb
 from wuzapi_manager_server.domain.media import Kind, check_size, check_url, data_url, document_url, media_type, type_of
-from wuzapi_manager_server.domain.phones import group_of, phone_of
+from wuzapi_manager_server.domain.phones import account_of, digits_of, group_of, jid_of, phone_of
 from wuzapi_manager_server.domain.table import Json
 from wuzapi_manager_server.domain.uploaded_media import UploadedMedia
 from wuzapi_manager_server.errors import InvalidInput, Text, Violation
 from wuzapi_manager_server.rpc.requests import Problems, missing
 
 Body = dict[str, Json]
+Put = Callable[[str, object, Body], None]
+"""Puts a field of that name and value into a body."""
 
 MOST_TEXT = 65_536
 _MOST_ITEMS = 1_000
 _LONGEST = 1_024
 _LONGEST_ID = 128
 _TINY = 1e-8
+_MOST_BARS, _HIGHEST_BAR = 64, 100
 _NO_KEYS: Mapping[str, str] = MappingProxyType({})
+_NO_PUTS: Mapping[str, Put] = MappingProxyType({})
 _MEDIA = ("data", "url", "media_id", "mime_type")
 _LONG = {"body": MOST_TEXT, "caption": MOST_TEXT, "vcard": MOST_TEXT, "url": 2_048}
 
@@ -40,6 +44,8 @@ class Shape(NamedTuple):
     media: Kind | None = None
     most: Mapping[str, tuple[int, int]] = MappingProxyType({})
     """Least and most items of lists."""
+    put: Mapping[str, Put] = _NO_PUTS
+    """How fields are put that mean something else than in other requests."""
 
 
 def body_of(request: Message, shape: Shape, uploaded: UploadedMedia | None = None) -> Body:
@@ -64,7 +70,7 @@ def body_of(request: Message, shape: Shape, uploaded: UploadedMedia | None = Non
 
 def _put(name: str, value: object, shape: Shape, body: Body) -> None:
     """Puts one field into the body."""
-    special = _SPECIAL.get(name)
+    special = shape.put.get(name) or _SPECIAL.get(name)
     if special is not None:
         special(name, value, body)
         return
@@ -85,11 +91,15 @@ def _put(name: str, value: object, shape: Shape, body: Body) -> None:
 
 def text_of(name: str, value: str) -> str:
     """The text. InvalidInput where it is too long or, for an item of a list, empty."""
-    most = _LONG.get(name, _LONGEST_ID if name.endswith("_id") else _LONGEST)
-    if len(value) > most:
-        raise _bad(name, f"has {len(value)} characters, at most {most} are taken", f"tem mais de {most} caracteres")
     if not value:
         raise InvalidInput([missing(name)])
+    return fitting(name, value, _LONG.get(name, _LONGEST_ID if name.endswith("_id") else _LONGEST))
+
+
+def fitting(name: str, value: str, most: int = _LONGEST) -> str:
+    """The text, which may be empty. InvalidInput where it has more characters than that."""
+    if len(value) > most:
+        raise _bad(name, f"has {len(value)} characters, at most {most} are taken", f"tem mais de {most} caracteres")
     return value
 
 
@@ -101,13 +111,11 @@ def check_count(name: str, count: int, least: int, most: int) -> None:
         )
 
 
-def phones_of(name: str, values: Sequence[str]) -> list[Json]:
-    """Several phones; InvalidInput with every bad one."""
+def phones_of(name: str, values: Sequence[str], read: Callable[[str, str], str]) -> list[Json]:
+    """Several phones, each as `read` gives it; InvalidInput with every bad one."""
     check_count(name, len(values), 1, _MOST_ITEMS)
     problems = Problems()
-    found: list[Json] = [
-        problems.attempt(partial(phone_of, value, f"{name}[{at}]"), "") for at, value in enumerate(values)
-    ]
+    found: list[Json] = [problems.attempt(partial(read, value, f"{name}[{at}]"), "") for at, value in enumerate(values)]
     problems.settle()
     return found
 
@@ -116,8 +124,19 @@ def _put_phone(name: str, value: object, body: Body) -> None:
     body[_camel(name)] = phone_of(str(value), name)
 
 
-def _put_phones(_name: str, value: object, body: Body) -> None:
-    body["Phone"] = phones_of("phones", _texts(value))
+def put_accounts(name: str, value: object, body: Body) -> None:
+    """Phones as JIDs of accounts: WUZAPI takes a text without @ for the name of a server here."""
+    body["Phone"] = phones_of(name, _texts(value), account_of)
+
+
+def put_digits(name: str, value: object, body: Body) -> None:
+    """Phones as digits: WUZAPI makes its own JIDs of them here, and does not find those that it is given."""
+    body["Phone"] = phones_of(name, _texts(value), digits_of)
+
+
+def put_poll_group(name: str, value: object, body: Body) -> None:
+    """A poll goes to a group alone."""
+    body["group"] = group_of(str(value), name)
 
 
 def _put_group(name: str, value: object, body: Body) -> None:
@@ -125,9 +144,21 @@ def _put_group(name: str, value: object, body: Body) -> None:
 
 
 def _put_mentioned(name: str, value: object, body: Body) -> None:
-    _context(body)["MentionedJID"] = [
-        jid if "@" in str(jid) else f"{jid}@s.whatsapp.net" for jid in phones_of(name, _texts(value))
-    ]
+    _context(body)["MentionedJID"] = phones_of(name, _texts(value), jid_of)
+
+
+def _put_seconds(name: str, value: object, body: Body) -> None:
+    if not isinstance(value, int) or value < 0:
+        raise _bad(name, "must not be below 0", "não pode ser negativo")
+    body["Seconds"] = value
+
+
+def _put_waveform(name: str, value: object, body: Body) -> None:
+    bars = value if isinstance(value, bytes) else b""
+    check_count(name, len(bars), 1, _MOST_BARS)
+    if max(bars) > _HIGHEST_BAR:
+        raise _bad(name, f"has a value above {_HIGHEST_BAR}", f"tem um valor acima de {_HIGHEST_BAR}")
+    body["Waveform"] = [*bars]
 
 
 def _put_forwarded(_name: str, value: object, body: Body) -> None:
@@ -140,12 +171,15 @@ def _put_quote(name: str, value: object, body: Body) -> None:
     problems = Problems()
     problems.require(f"{name}.message_id", quote.message_id)
     problems.require(f"{name}.participant", quote.participant)
+    if quote.participant:
+        problems.attempt(lambda: jid_of(quote.participant, f"{name}.participant"), "")
+    if quote.message_id:
+        problems.attempt(lambda: text_of(f"{name}.message_id", quote.message_id), "")
+    problems.attempt(lambda: fitting(f"{name}.text", quote.text, MOST_TEXT), "")
     problems.settle()
-    who = phone_of(quote.participant, f"{name}.participant")
-    identity = text_of(f"{name}.message_id", quote.message_id)
-    _context(body).update(StanzaID=identity, Participant=who if "@" in who else f"{who}@s.whatsapp.net")
+    _context(body).update(StanzaID=quote.message_id, Participant=jid_of(quote.participant, f"{name}.participant"))
     if quote.text:
-        body["QuotedText"] = quote.text[:MOST_TEXT]
+        body["QuotedText"] = quote.text
 
 
 def _put_buttons(name: str, value: object, body: Body) -> None:
@@ -163,18 +197,25 @@ def _put_buttons(name: str, value: object, body: Body) -> None:
 def _put_sections(name: str, value: object, body: Body) -> None:
     sections = cast("Sequence[pb.ListSection]", value)
     check_count(name, len(sections), 1, _MOST_ITEMS)
-    body["Sections"] = [_section(section, f"{name}[{at}]") for at, section in enumerate(sections)]
+    problems = Problems()
+    body["Sections"] = [_section(section, f"{name}[{at}]", problems) for at, section in enumerate(sections)]
+    problems.settle()
 
 
-def _section(section: pb.ListSection, field: str) -> Json:
-    check_count(f"{field}.rows", len(section.rows), 1, _MOST_ITEMS)
-    made: list[Json] = []
-    for at, row in enumerate(section.rows):
-        place = f"{field}.rows[{at}]"
-        title, described = text_of(f"{place}.title", row.title), row.description[:_LONGEST]
-        identity = text_of(f"{place}.id", row.id)
-        made.append({"RowId": identity, "title": title, "desc": described, "Description": described})
-    return {"title": section.title[:_LONGEST], "rows": made}
+def _section(section: pb.ListSection, field: str, problems: Problems) -> Json:
+    problems.attempt(lambda: check_count(f"{field}.rows", len(section.rows), 1, _MOST_ITEMS), None)
+    problems.attempt(lambda: fitting(f"{field}.title", section.title), "")
+    return {
+        "title": section.title,
+        "rows": [_row(row, f"{field}.rows[{at}]", problems) for at, row in enumerate(section.rows[:_MOST_ITEMS])],
+    }
+
+
+def _row(row: pb.ListRow, field: str, problems: Problems) -> Json:
+    problems.attempt(lambda: text_of(f"{field}.id", row.id), "")
+    problems.attempt(lambda: text_of(f"{field}.title", row.title), "")
+    problems.attempt(lambda: fitting(f"{field}.description", row.description), "")
+    return {"RowId": row.id, "title": row.title, "desc": row.description, "Description": row.description}
 
 
 def _put_presence(name: str, value: object, body: Body) -> None:
@@ -244,9 +285,8 @@ def _bad(field: str, en: str, pt: str) -> InvalidInput:
     return InvalidInput([Violation(field, Text(en, pt))])
 
 
-_SPECIAL: Mapping[str, Callable[[str, object, Body], None]] = {
+_SPECIAL: Mapping[str, Put] = {
     "phone": _put_phone,
-    "phones": _put_phones,
     "participant": _put_phone,
     "sender": _put_phone,
     "group_jid": _put_group,
@@ -256,4 +296,6 @@ _SPECIAL: Mapping[str, Callable[[str, object, Body], None]] = {
     "buttons": _put_buttons,
     "sections": _put_sections,
     "presence": _put_presence,
+    "seconds": _put_seconds,
+    "waveform": _put_waveform,
 }

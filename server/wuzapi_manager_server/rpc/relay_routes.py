@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from google.protobuf.message import Message
@@ -21,7 +20,7 @@ from wuzapi_manager_server.rpc.relay_answers import (
     timestamp_of,
     webhook_of,
 )
-from wuzapi_manager_server.rpc.relay_bodies import Body, Shape, body_of
+from wuzapi_manager_server.rpc.relay_bodies import Body, Shape, body_of, put_accounts, put_digits, put_poll_group
 from wuzapi_manager_server.rpc.requests import Problems
 from wuzapi_manager_server.upstreams.wuzapi_failures import bad_answer
 
@@ -40,17 +39,21 @@ class Send(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """Any other call. `query` is true where the fields go into the query; `answer` makes the response."""
+    """Any other call. `query` is true where the fields go into the query; `answer` makes the response.
+
+    `empty` says that an answer without a body will do: nothing of it is needed.
+    """
 
     method: Method
     path: str
     answer: Callable[[Json], Message]
     body: Callable[[Message], Body] = lambda _request: {}
     query: bool = False
+    empty: bool = False
 
 
-def _shape(*required: str, most: Mapping[str, tuple[int, int]] = MappingProxyType({}), **keys: str) -> Shape:
-    return Shape(required, keys, most=most)
+def _shape(*required: str, **keys: str) -> Shape:
+    return Shape(required, keys)
 
 
 SENDS: Mapping[str, Send] = {
@@ -64,7 +67,12 @@ SENDS: Mapping[str, Send] = {
     "SendContact": Send("/chat/send/contact", _shape("phone", "name", "vcard")),
     "SendPoll": Send(
         "/chat/send/poll",
-        _shape("phone", "question", "options", most={"options": (2, 12)}, question="header"),
+        Shape(
+            ("phone", "question", "options"),
+            {"question": "header"},
+            most={"options": (2, 12)},
+            put={"phone": put_poll_group},
+        ),
     ),
     "SendButtons": Send("/chat/send/buttons", _shape("phone", "title", "buttons")),
     "SendList": Send(
@@ -81,12 +89,6 @@ def send_body(name: str, request: Message, uploaded: UploadedMedia | None = None
         case pb.SendLocationRequest():
             body.setdefault("Latitude", 1e-8)
             body.setdefault("Longitude", 1e-8)
-        case pb.SendPollRequest():
-            group = str(body.pop("Phone"))
-            if not group.endswith("@g.us"):
-                text = Text("must be the JID of a group (...@g.us)", "deve ser o JID de um grupo (...@g.us)")
-                raise InvalidInput([Violation("phone", text)])
-            body["group"] = group
         case pb.SendListRequest():  # the names of today, and those before
             body["TopText"], body["Desc"] = body["Title"], body["Description"]
         case _:
@@ -111,12 +113,12 @@ def _react_body(request: Message) -> Body:
 
 
 def _read_body(request: Message) -> Body:
-    """Both spellings of the chat and the sender: versions differ."""
+    """Both spellings of the chat and the sender: versions differ, and old ones take whole JIDs alone."""
     body = body_of(request, _shape("phone", "message_ids", message_ids="Id"))
-    chat = body.pop("Phone")
-    body |= {"Chat": chat, "ChatPhone": chat}
-    if "Sender" in body:
-        body["SenderPhone"] = body["Sender"]
+    names = {"Chat": body.pop("Phone")} | ({"Sender": body["Sender"]} if "Sender" in body else {})
+    for key, phone in names.items():
+        body[f"{key}Phone"] = phone
+        body[key] = phone if "@" in str(phone) else f"{phone}@s.whatsapp.net"
     return body
 
 
@@ -176,7 +178,15 @@ def _linked(data: Json) -> pb.PairPhoneResponse:
 
 def _users(data: Json) -> pb.GetUserInfoResponse:
     found = lowered(object_of(data)).get("users")
-    return pb.GetUserInfoResponse(users=filled_by_jid(pb.UserInfo, found))
+    users = {jid: _with_name(user) for jid, user in found.items()} if isinstance(found, dict) else {}
+    return pb.GetUserInfoResponse(users=filled_by_jid(pb.UserInfo, users))
+
+
+def _with_name(user: Json) -> Json:
+    """A user with the name of a verified business as a text: WUZAPI gives the certificate that it stands in."""
+    values = lowered(user)
+    details = lowered(lowered(values.get("verifiedname")).get("details"))
+    return {**values, "verifiedname": details.get("verifiedname", values.get("verifiedname"))}
 
 
 def _avatar(data: Json) -> pb.GetAvatarResponse:
@@ -209,8 +219,8 @@ def _webhook(data: Json) -> pb.Webhook:
 
 ASKS: Mapping[str, Ask] = {
     "ConnectSession": Ask("POST", "/session/connect", _connected, _connect_body),
-    "DisconnectSession": Ask("POST", "/session/disconnect", lambda _: pb.DisconnectSessionResponse()),
-    "LogoutSession": Ask("POST", "/session/logout", lambda _: pb.LogoutSessionResponse()),
+    "DisconnectSession": Ask("POST", "/session/disconnect", lambda _: pb.DisconnectSessionResponse(), empty=True),
+    "LogoutSession": Ask("POST", "/session/logout", lambda _: pb.LogoutSessionResponse(), empty=True),
     "GetQrCode": Ask("GET", "/session/qr", lambda data: pb.GetQrCodeResponse(qr_code=qr_code_of(data))),
     "PairPhone": Ask("POST", "/session/pairphone", _linked, partial(body_of, shape=_shape("phone"))),
     "DeleteMessage": Ask(
@@ -218,26 +228,30 @@ ASKS: Mapping[str, Ask] = {
         "/chat/delete",
         partial(_sent, pb.DeleteMessageResponse),
         partial(body_of, shape=_shape("phone", "message_id", message_id="Id")),
+        empty=True,
     ),
-    "React": Ask("POST", "/chat/react", partial(_sent, pb.ReactResponse), _react_body),
-    "MarkRead": Ask("POST", "/chat/markread", lambda _: pb.MarkReadResponse(), _read_body),
+    "React": Ask("POST", "/chat/react", partial(_sent, pb.ReactResponse), _react_body, empty=True),
+    "MarkRead": Ask("POST", "/chat/markread", lambda _: pb.MarkReadResponse(), _read_body, empty=True),
     "SetChatPresence": Ask(
         "POST",
         "/chat/presence",
         lambda _: pb.SetChatPresenceResponse(),
         partial(body_of, shape=_shape("phone", "presence")),
+        empty=True,
     ),
     "CheckUsers": Ask(
         "POST",
         "/user/check",
         lambda data: fill(pb.CheckUsersResponse(), object_of(data)),
-        partial(body_of, shape=_shape("phones")),
+        partial(body_of, shape=Shape(("phones",), put={"phones": put_digits})),
     ),
-    "GetUserInfo": Ask("POST", "/user/info", _users, partial(body_of, shape=_shape("phones"))),
+    "GetUserInfo": Ask(
+        "POST", "/user/info", _users, partial(body_of, shape=Shape(("phones",), put={"phones": put_accounts}))
+    ),
     "GetAvatar": Ask("POST", "/user/avatar", _avatar, partial(body_of, shape=_shape("phone"))),
     "GetGroupInfo": Ask("GET", "/group/info", _group, partial(body_of, shape=_shape("group_jid")), query=True),
     "GetWebhook": Ask("GET", "/webhook", lambda data: pb.GetWebhookResponse(webhook=_webhook(data))),
     "UpdateWebhook": Ask("PUT", "/webhook", _updated_webhook, partial(_webhook_body, "webhook")),
-    "DeleteWebhook": Ask("DELETE", "/webhook", lambda _: pb.DeleteWebhookResponse()),
+    "DeleteWebhook": Ask("DELETE", "/webhook", lambda _: pb.DeleteWebhookResponse(), empty=True),
 }
-SET_WEBHOOK = Ask("POST", "/webhook", _webhook, partial(_webhook_body, "webhookurl"))
+SET_WEBHOOK = Ask("POST", "/webhook", _webhook, partial(_webhook_body, "webhookurl"), empty=True)

@@ -46,6 +46,10 @@ BAD_PHONES = [
 ]
 
 
+def menu(*sections: pb.ListSection) -> pb.SendListRequest:
+    return pb.SendListRequest(phone=PHONE, title="x", description="x", button_text="x", sections=sections)
+
+
 def text(**fields: Any) -> pb.SendTextRequest:
     return pb.SendTextRequest(**{"phone": PHONE, "body": "x", **fields})
 
@@ -86,6 +90,7 @@ def test_texts_arrive_as_they_were_written(ana: Caller, wuzapi: FakeWuzapi, body
         (text(reply_to=pb.Quote(message_id="x")), "reply_to.participant"),
         (text(reply_to=pb.Quote(text="x")), "reply_to.message_id"),
         (text(reply_to=pb.Quote(message_id="x", participant="y")), "reply_to.participant"),
+        (text(reply_to=pb.Quote(message_id="x", participant=PHONE, text="x" * 65_537)), "reply_to.text"),
         (text(mentioned_jids=["5581999990001", "nobody"]), "mentioned_jids[1]"),
         (text(mentioned_jids=["5581999990001"] * 1001), "mentioned_jids"),
         (pb.SendImageRequest(phone=PHONE), "media"),
@@ -98,7 +103,11 @@ def test_texts_arrive_as_they_were_written(ana: Caller, wuzapi: FakeWuzapi, body
         (pb.SendImageRequest(phone=PHONE, url="https://user:secret@x.example/"), "url"),
         (pb.SendAudioRequest(phone=PHONE, data=JPEG), "data"),
         (pb.SendAudioRequest(phone=PHONE, data=OGG, mime_type="image/png"), "mime_type"),
+        (pb.SendAudioRequest(phone=PHONE, data=OGG, waveform=bytes(65)), "waveform"),
+        (pb.SendAudioRequest(phone=PHONE, data=OGG, waveform=bytes([101])), "waveform"),
+        (pb.SendAudioRequest(phone=PHONE, data=OGG, seconds=-1), "seconds"),
         (pb.SendVideoRequest(phone=PHONE, data=PNG), "data"),
+        (pb.SendVideoRequest(phone=PHONE, data=b"ID3" + bytes(40)), "data"),
         (pb.SendStickerRequest(phone=PHONE, data=PNG), "data"),
         (pb.SendStickerRequest(phone=PHONE, data=WEBP, mime_type="image/webp", emojis=[""]), "emojis[0]"),
         (pb.SendDocumentRequest(phone=PHONE, data=MP4), "file_name"),
@@ -113,6 +122,11 @@ def test_texts_arrive_as_they_were_written(ana: Caller, wuzapi: FakeWuzapi, body
             pb.SendListRequest(phone=PHONE, title="x", description="x", button_text="x", sections=[pb.ListSection()]),
             "sections[0].rows",
         ),
+        (menu(pb.ListSection(title="x" * 1025, rows=[pb.ListRow(id="1", title="x")])), "sections[0].title"),
+        (
+            menu(pb.ListSection(rows=[pb.ListRow(id="1", title="x", description="x" * 1025)])),
+            "sections[0].rows[0].description",
+        ),
         (pb.EditMessageRequest(phone=PHONE, body="x"), "message_id"),
         (pb.DeleteMessageRequest(phone=PHONE), "message_id"),
         (pb.ReactRequest(phone=PHONE), "message_id"),
@@ -122,7 +136,12 @@ def test_texts_arrive_as_they_were_written(ana: Caller, wuzapi: FakeWuzapi, body
         (pb.SetChatPresenceRequest(phone=PHONE, presence=9), "presence"),  # type: ignore[arg-type]  # no such number: the point
         (pb.CheckUsersRequest(), "phones"),
         (pb.CheckUsersRequest(phones=["5581999990001", "x"]), "phones[1]"),
+        (pb.CheckUsersRequest(phones=["5581999990001", "1@lid"]), "phones[1]"),
+        (pb.CheckUsersRequest(phones=["1@g.us"]), "phones[0]"),
         (pb.GetUserInfoRequest(phones=["x"] * 1001), "phones"),
+        (pb.GetUserInfoRequest(phones=["5581999990001", "1@g.us"]), "phones[1]"),
+        (pb.GetUserInfoRequest(phones=["1@newsletter"]), "phones[0]"),
+        (pb.GetUserInfoRequest(phones=["status@broadcast"]), "phones[0]"),
         (pb.GetAvatarRequest(), "phone"),
         (pb.GetGroupInfoRequest(group_jid=PHONE), "group_jid"),
         (pb.PairPhoneRequest(phone="x"), "phone"),
@@ -146,6 +165,17 @@ def test_every_bad_field_is_told_at_once(ana: Caller) -> None:
     with refused(grpc.StatusCode.INVALID_ARGUMENT) as refusal:
         ana.relay.SendText(pb.SendTextRequest(phone="x", mentioned_jids=["y"]))
     assert {*refusal.violations} == {"phone", "body", "mentioned_jids[0]"}
+    with refused(grpc.StatusCode.INVALID_ARGUMENT) as refusal:
+        ana.relay.SendText(pb.SendTextRequest(phone="x", body="x", request_id="x"))
+    assert {*refusal.violations} == {"phone", "request_id"}
+    with refused(grpc.StatusCode.INVALID_ARGUMENT) as refusal:
+        ana.relay.SendPoll(pb.SendPollRequest(phone=PHONE, question="?", options=["a"]))
+    assert {*refusal.violations} == {"phone", "options"}
+    row = pb.ListRow(description="x" * 1025)
+    with refused(grpc.StatusCode.INVALID_ARGUMENT) as refusal:
+        ana.relay.SendList(menu(pb.ListSection(rows=[row]), pb.ListSection()))
+    first = {f"sections[0].rows[0].{name}" for name in ("id", "title", "description")}
+    assert {*refusal.violations} == {*first, "sections[1].rows"}
 
 
 def test_media_of_100_mb_is_refused_before_it_is_read(ana: Caller, wuzapi: FakeWuzapi) -> None:
@@ -196,6 +226,56 @@ def test_every_fault_of_wuzapi_has_its_answer(
     known = {"UNAUTHORIZED", "FORBIDDEN", "RATE_LIMITED", "FAILURE", "FALSE_SUCCESS", "NOT_FOUND", "REDIRECT"}
     if rpc == "send":
         assert (refusal.reason == "SEND_UNKNOWN") == (trouble.name not in known)
+
+
+@pytest.mark.parametrize("trouble", [Trouble.EMPTY, Trouble.NO_CONTENT])
+def test_an_empty_answer_will_do_where_nothing_of_it_is_needed(
+    ana: Caller, world: World, wuzapi: FakeWuzapi, trouble: Trouble
+) -> None:
+    """The status says that it was done. Reads need more, and a send an id."""
+    relay, admin = ana.relay, world.admin.relay
+    for done in (
+        lambda: relay.MarkRead(pb.MarkReadRequest(phone=PHONE, message_ids=["a"])),
+        lambda: relay.React(pb.ReactRequest(phone=PHONE, message_id="a", emoji="👍")),
+        lambda: relay.DeleteMessage(pb.DeleteMessageRequest(phone=PHONE, message_id="a")),
+        lambda: relay.SetChatPresence(pb.SetChatPresenceRequest(phone=PHONE, presence=pb.CHAT_PRESENCE_PAUSED)),
+        lambda: relay.DeleteWebhook(pb.DeleteWebhookRequest()),
+        lambda: relay.DisconnectSession(pb.DisconnectSessionRequest()),
+        lambda: relay.LogoutSession(pb.LogoutSessionRequest()),
+        lambda: admin.DeleteUser(pb.DeleteUserRequest(id="1")),
+    ):
+        wuzapi.trouble = None
+        relay.GetWebhook(pb.GetWebhookRequest())  # the user is known from here on, until the session changes
+        wuzapi.trouble = trouble
+        done()
+    wuzapi.trouble = None
+    relay.GetWebhook(pb.GetWebhookRequest())
+    wuzapi.trouble = trouble
+    for read in (
+        lambda: relay.ListContacts(pb.ListContactsRequest()),
+        lambda: relay.ListGroups(pb.ListGroupsRequest()),
+        lambda: admin.ListUsers(pb.ListUsersRequest()),
+        lambda: admin.GetUser(pb.GetUserRequest(id="1")),
+    ):
+        with refused(grpc.StatusCode.UNAVAILABLE, "WUZAPI_ERROR"):
+            read()
+    with refused(grpc.StatusCode.UNAVAILABLE, "SEND_UNKNOWN"):
+        relay.SendText(text())
+
+
+def test_an_error_of_wuzapi_tells_no_token(ana: Caller, world: World, wuzapi: FakeWuzapi) -> None:
+    """Neither the caller's own nor the administrator's, in the message of an error and in the answer of Call."""
+    ana.relay.GetWebhook(pb.GetWebhookRequest())
+    wuzapi.trouble = Trouble.TELLING
+    by_path = pb.CallRequest(method=pb.HTTP_METHOD_GET, path="/newsletter/list")
+    with refused(grpc.StatusCode.UNAVAILABLE, "WUZAPI_ERROR") as refusal:
+        ana.relay.GetWebhook(pb.GetWebhookRequest())
+    with refused(grpc.StatusCode.UNAVAILABLE, "WUZAPI_ERROR") as of_admin:
+        world.admin.relay.ListUsers(pb.ListUsersRequest())
+    for said in (refusal.message, of_admin.message, str(ana.relay.Call(by_path))):
+        assert "no row for" in said
+        assert ana.token not in said
+        assert wuzapi.admin_token not in said
 
 
 def test_a_slow_wuzapi_is_a_timeout_for_reads(ana: Caller, wuzapi: FakeWuzapi) -> None:

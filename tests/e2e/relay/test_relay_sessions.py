@@ -50,6 +50,19 @@ def test_connecting_does_not_wait(ana: Caller, user: FakeUser, wuzapi: FakeWuzap
     assert [*again.events] == ["Message", "QR"]
 
 
+def test_connecting_without_events_keeps_those_that_are_there(ana: Caller, user: FakeUser, wuzapi: FakeWuzapi) -> None:
+    """WUZAPI keeps none where it is given none: they are read first. Where there are none, none are made up."""
+    ana.relay.SetWebhook(
+        pb.SetWebhookRequest(webhook=pb.Webhook(url="https://hooks.example/x", events=["Message", "QR"]))
+    )
+    assert [*ana.relay.ConnectSession(pb.ConnectSessionRequest()).events] == ["Message", "QR"]
+    assert user.settings["events"] == "Message,QR"
+    user.state = State.NO_CLIENT
+    ana.relay.DeleteWebhook(pb.DeleteWebhookRequest())
+    assert [*ana.relay.ConnectSession(pb.ConnectSessionRequest()).events] == []
+    assert b'"Subscribe":[]' in wuzapi.requests[-1].body
+
+
 def test_a_session_ends(ana: Caller, user: FakeUser) -> None:
     """Disconnecting and logging out work where there is a session, and say so where there is none."""
     user.state, user.jid = State.LOGGED_IN, "x@s.whatsapp.net"
@@ -159,6 +172,8 @@ def test_webhooks_come_and_go(ana: Caller, user: FakeUser) -> None:
     hook = pb.Webhook(url="https://hooks.example/x", events=["Message", "ReadReceipt"])
     assert ana.relay.SetWebhook(pb.SetWebhookRequest(webhook=hook)).webhook == hook
     assert ana.relay.GetWebhook(pb.GetWebhookRequest()).webhook == hook
+    unknown = pb.Webhook(url=hook.url, events=["Message", "NoSuchEvent", "ReadReceipt"])
+    assert ana.relay.SetWebhook(pb.SetWebhookRequest(webhook=unknown)).webhook == hook, "what WUZAPI drops is not told"
     other = pb.Webhook(url="https://hooks.example/y", events=["All"])
     changed = ana.relay.UpdateWebhook(pb.UpdateWebhookRequest(webhook=other))
     assert (changed.webhook, changed.active) == (other, True)

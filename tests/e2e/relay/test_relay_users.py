@@ -10,10 +10,12 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from tests.contract.calls import Caller, refused
 from tests.contract.server import World, world_in
 from tests.e2e.relay.conftest import user_of
-from tests.fakes.wuzapi import FakeWuzapi, Lost
+from tests.fakes.wuzapi import FakeWuzapi, Lost, Trouble
+from tests.fakes.wuzapi_messages import Read
 from wuzapi_manager.v1 import relay_pb2 as pb
 
 STATUS = pb.GetSessionStatusRequest()
+AT = "@s.whatsapp.net"
 
 
 def make(world: World, token: str, **fields: object) -> pb.WuzapiUser:
@@ -120,9 +122,79 @@ def test_a_create_happens_once(world: World, wuzapi: FakeWuzapi) -> None:
     with refused(grpc.StatusCode.UNAVAILABLE, "CONNECTION_ERROR"):
         relay.CreateUser(lost)
     wuzapi.lose = None
-    with refused(grpc.StatusCode.ABORTED, "CONFLICT"):
+    with refused(grpc.StatusCode.ABORTED, "CONFLICT") as refusal:
         relay.CreateUser(lost)
+    assert refusal.retry_after is None, "nothing is running that could be waited for"
+    assert "not known" in refusal.message
     assert len([user for user in wuzapi.users.values() if user.name == "Lost"]) == 1
+
+
+@pytest.mark.parametrize("trouble", [Trouble.UNAVAILABLE, Trouble.GATEWAY, Trouble.HTML, Trouble.EMPTY])
+def test_a_create_that_is_answered_by_another_is_not_repeated(
+    world: World, wuzapi: FakeWuzapi, trouble: Trouble
+) -> None:
+    """What answers in WUZAPI's place does not know whether the user was made."""
+    user = pb.WuzapiUser(name="Between", token=f"token-of-{trouble.name.lower()}")
+    request = pb.CreateUserRequest(user=user, request_id=str(uuid4()))
+    wuzapi.trouble = trouble
+    with refused(grpc.StatusCode.UNAVAILABLE, "WUZAPI_ERROR") as refusal:
+        world.admin.relay.CreateUser(request)
+    assert "not known" in refusal.message
+    wuzapi.trouble = None
+    with refused(grpc.StatusCode.ABORTED, "CONFLICT") as again:
+        world.admin.relay.CreateUser(request)
+    assert again.retry_after is None
+    assert not [user for user in wuzapi.users.values() if user.name == "Between"]
+
+
+def test_large_numbers_come_back_as_they_were(world: World) -> None:
+    """An expiration is often in milliseconds."""
+    assert make(world, "token-of-the-large", expiration=1_767_225_600_000).expiration == 1_767_225_600_000
+
+
+def test_a_proxy_is_removed(world: World, wuzapi: FakeWuzapi) -> None:
+    """Named in the mask and empty: of all that WUZAPI keeps of a user this alone can be cleared."""
+    made = make(world, "token-of-the-proxied", proxy_url="socks5://proxy.example:1080")
+    relay, user = world.admin.relay, pb.WuzapiUser(id=made.id)
+    mask = FieldMask(paths=["proxy_url"])
+    assert not relay.UpdateUser(pb.UpdateUserRequest(user=user, update_mask=mask)).user.has_proxy
+    assert relay.UpdateUser(pb.UpdateUserRequest(user=pb.WuzapiUser(id=made.id, name="x"))).user.name == "x"
+    user.proxy_url = "http://proxy.example"
+    assert relay.UpdateUser(pb.UpdateUserRequest(user=user)).user.has_proxy
+    with refused(grpc.StatusCode.INVALID_ARGUMENT):
+        relay.UpdateUser(pb.UpdateUserRequest(user=user, update_mask=FieldMask(paths=["name", "proxy_url"])))
+
+
+def test_s3_is_changed_as_a_whole(world: World, wuzapi: FakeWuzapi) -> None:
+    """WUZAPI keeps no key that it is not given: a change without them is refused, and nothing is lost."""
+    whole = pb.S3Config(enabled=True, bucket="a", access_key="AK", secret_key="very secret")
+    made = make(world, "token-of-s3", s3=whole)
+    relay = world.admin.relay
+
+    def change(s3: pb.S3Config) -> pb.WuzapiUser:
+        return relay.UpdateUser(pb.UpdateUserRequest(user=pb.WuzapiUser(id=made.id, s3=s3))).user
+
+    with refused(grpc.StatusCode.INVALID_ARGUMENT, "MISSING_REQUIRED_FIELD") as refusal:
+        change(pb.S3Config(enabled=True, bucket="b"))
+    assert {*refusal.violations} == {"user.s3.access_key", "user.s3.secret_key"}
+    assert "whole S3 configuration" in refusal.violations["user.s3.access_key"]
+    kept = wuzapi.users[made.id].settings["s3"]
+    assert isinstance(kept, dict)
+    assert (kept["bucket"], kept["secretKey"]) == ("a", "very secret")
+    whole.bucket = "b"
+    assert change(whole).s3.bucket == "b"
+    assert not change(pb.S3Config(enabled=False, bucket="c")).s3.enabled
+
+
+def test_a_change_that_cannot_be_read_back_was_made(world: World, wuzapi: FakeWuzapi) -> None:
+    """The error says so: who repeats it does not do it again unawares."""
+    made = make(world, "token-of-the-unread")
+    wuzapi.lose = lambda request: Lost.BEFORE if request.method == "GET" else None
+    with refused(grpc.StatusCode.UNAVAILABLE, "CONNECTION_ERROR") as refusal:
+        world.admin.relay.UpdateUser(pb.UpdateUserRequest(user=pb.WuzapiUser(id=made.id, name="Read me")))
+    assert refusal.message.startswith("The change was made")
+    wuzapi.lose = None
+    assert wuzapi.users[made.id].name == "Read me"
 
 
 @pytest.mark.parametrize(
@@ -199,8 +271,16 @@ def test_people_are_told_about(ana: Caller, wuzapi: FakeWuzapi) -> None:
     """Who is on WhatsApp, who they are, their pictures in both spellings."""
     found = ana.relay.CheckUsers(pb.CheckUsersRequest(phones=["+55 81 99999-0001", "5581999990002"])).users
     assert [(user.query, user.is_in_whatsapp) for user in found] == [("5581999990001", True), ("5581999990002", False)]
-    (user,) = ana.relay.GetUserInfo(pb.GetUserInfoRequest(phones=["5581999990001"])).users
-    assert (user.jid, user.status, len(user.devices)) == ("5581999990001@s.whatsapp.net", "Olá!", 1)
+    jids = ["5581999990001@s.whatsapp.net", "5581999990003:7@s.whatsapp.net", "5581999990005.0:7@s.whatsapp.net"]
+    by_jid = ana.relay.CheckUsers(pb.CheckUsersRequest(phones=jids)).users
+    assert [(user.query, user.is_in_whatsapp) for user in by_jid] == [
+        (f"558199999000{digit}", True) for digit in (1, 3, 5)
+    ]
+    asked = ["+55 81 99999-0001", "5581999990007:3@s.whatsapp.net", "12345@lid"]
+    hidden, one, business = ana.relay.GetUserInfo(pb.GetUserInfoRequest(phones=asked)).users
+    assert (one.jid, one.status, len(one.devices)) == ("5581999990001@s.whatsapp.net", "Olá!", 1)
+    assert (hidden.jid, one.verified_name, business.verified_name) == ("12345@lid", "", "Loja 5581999990007")
+    assert business.jid == "5581999990007@s.whatsapp.net"
     for legacy in (False, True):
         wuzapi.legacy_status = legacy
         avatar = ana.relay.GetAvatar(pb.GetAvatarRequest(phone="5581999990001"))
@@ -221,6 +301,11 @@ def test_messages_are_reacted_to_read_and_taken_back(ana: Caller, wuzapi: FakeWu
     relay.MarkRead(pb.MarkReadRequest(phone=phone, message_ids=["a", "b"], sender="1@lid"))
     assert b'"ChatPhone":"5581999990001"' in wuzapi.requests[-1].body
     assert b'"SenderPhone":"1@lid"' in wuzapi.requests[-1].body
+    relay.MarkRead(pb.MarkReadRequest(phone=phone, message_ids=["a"], sender="5581999990002"))
+    wuzapi.legacy_status = True
+    relay.MarkRead(pb.MarkReadRequest(phone=phone, message_ids=["a"], sender="5581999990002"))
+    wuzapi.legacy_status = False
+    assert wuzapi.read[-1] == wuzapi.read[-2] == Read(f"{phone}{AT}", f"5581999990002{AT}", ("a",))
     relay.SetChatPresence(pb.SetChatPresenceRequest(phone=phone, presence=pb.CHAT_PRESENCE_RECORDING))
     assert b'"State":"composing","Media":"audio"' in wuzapi.requests[-1].body
 
