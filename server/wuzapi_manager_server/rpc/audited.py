@@ -66,12 +66,13 @@ def telling_target(method: str, parse: Callable[[bytes], object]) -> Callable[[b
 def _target(request: object, place: str) -> str:
     """`connections/12/records/abc`, or as much of it as the request names; "" for none of it.
 
-    Of a call that WUZAPI's own words make it is `relay/admin/users/abc DELETE`.
+    Of a Call it is `relay/admin/users/abc/DELETE`, so that who asks for the path finds it with every method.
     """
     if isinstance(request, relay_pb2.CallRequest):
+        if request.method == relay_pb2.HTTP_METHOD_GET:
+            return READS
         method = relay_pb2.HttpMethod.Name(request.method) if request.method in relay_pb2.HttpMethod.values() else ""
-        read = request.method == relay_pb2.HTTP_METHOD_GET
-        return READS if read else f"{place}{request.path[:_MOST_OF_ID]} {method.removeprefix('HTTP_METHOD_')}".strip()
+        return f"{place}{request.path[:_MOST_OF_ID]}/{method.removeprefix('HTTP_METHOD_')}"
     connection = getattr(request, "connection_id", 0)
     if connection:
         record = getattr(request, "record_id", "")

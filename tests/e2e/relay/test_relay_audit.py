@@ -11,9 +11,10 @@ from wuzapi_manager.v1 import maintenance_pb2
 from wuzapi_manager.v1 import relay_pb2 as pb
 
 
-def told(world: World) -> list[tuple[str, str, str]]:
+def told(world: World, target: str = "") -> list[tuple[str, str, str]]:
     """What was done to what and how it ended, the last first."""
-    events = world.admin.maintenance.ListAuditEvents(maintenance_pb2.ListAuditEventsRequest(page_size=20)).events
+    request = maintenance_pb2.ListAuditEventsRequest(page_size=20, target=target)
+    events = world.admin.maintenance.ListAuditEvents(request).events
     return [(event.action.rpartition("/")[2], event.target, event.outcome) for event in events]
 
 
@@ -42,6 +43,7 @@ def test_a_call_names_its_path_and_method(world: World) -> None:
     path = f"/admin/users/{made['id']}"
     call(world.admin, GET, path)
     call(world.admin, DELETE, path, query={"secret": "x"})
-    assert told(world)[:2] == [("Call", f"relay{path} DELETE", "OK"), ("Call", "relay/admin/users POST", "OK")]
+    assert told(world)[:2] == [("Call", f"relay{path}/DELETE", "OK"), ("Call", "relay/admin/users/POST", "OK")]
+    assert told(world, f"relay{path}") == [("Call", f"relay{path}/DELETE", "OK")]
     call(world.admin, GET, "/admin/users")
-    assert told(world)[0] == ("Call", f"relay{path} DELETE", "OK")
+    assert told(world)[0] == ("Call", f"relay{path}/DELETE", "OK")
