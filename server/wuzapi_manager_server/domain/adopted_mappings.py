@@ -1,14 +1,15 @@
 """Field mappings of the original application, in this service's words."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from wuzapi_manager_server.domain.adopted_json import kept_json
 from wuzapi_manager_server.domain.mapping import FieldMapping, Validation
 
 _NOTHING = {"", "null", "undefined"}
 _TEXT = 1_024
+_MAX_LENGTH = 2**32 - 1  # what a message can carry
 
 
 class Mapped(NamedTuple):
@@ -23,15 +24,13 @@ def mappings_of(raw: object, link_field: str) -> Mapped:
 
     Items without a column or a label are void, as in the original. A mapping of the link field stays behind, since the
     tokens in it never leave, and so do a second mapping of the same column and patterns that are not RE2's.
+
+    Unkept for a text that cannot be read: no mapping at all would show every column, also those that it hid.
     """
     text = raw.strip() if isinstance(raw, str) else ""
     if text in _NOTHING:
         return Mapped((), ())
-    try:
-        found = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
-        return Mapped((), ("its field mappings are no JSON and stay behind: every column is shown",))
-    return _without_clashes(list(_items(found)), link_field)
+    return _without_clashes(list(_items(kept_json(text))), link_field)
 
 
 def _items(found: object) -> Iterator[tuple[FieldMapping, tuple[str, ...]]]:
@@ -99,9 +98,9 @@ def _rule(known: Validation, part: str, value: object) -> Validation | None:
     match part, value:
         case "pattern", str():
             made = replace(known, pattern=value)
-        case "min_length", int() if not isinstance(value, bool) and value >= 0:
+        case "min_length", int() if not isinstance(value, bool) and 0 <= value <= _MAX_LENGTH:
             made = replace(known, min_length=value)
-        case "max_length", int() if not isinstance(value, bool) and value >= 0:
+        case "max_length", int() if not isinstance(value, bool) and 0 <= value <= _MAX_LENGTH:
             made = replace(known, max_length=value)
         case (("min" | "max"), None):
             return known

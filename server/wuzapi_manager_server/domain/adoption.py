@@ -4,12 +4,13 @@ Facts about its columns are those of databases found in the field; its documents
 operator's terminal, and hold no secret.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from wuzapi_manager_server.domain.adopted_json import Unkept, kept_json
 from wuzapi_manager_server.domain.adopted_mappings import mappings_of
+from wuzapi_manager_server.domain.adopted_row import Record, no_texts, text_of
 from wuzapi_manager_server.domain.branding import DEFAULT_APP_NAME, Branding
 from wuzapi_manager_server.domain.branding_rules import kept
 from wuzapi_manager_server.domain.connection import (
@@ -26,14 +27,20 @@ from wuzapi_manager_server.domain.connection_rules import violations_of
 from wuzapi_manager_server.domain.table import Json
 from wuzapi_manager_server.errors import InvalidInput
 
-Record = Mapping[str, object]
-
 EVERYONE = "admin"
 """In the original a user of this name among the assigned ones means every user."""
 
 _OWN_FILE = "wuzapi.db"
 _POSTGRESQL_PORT, _MYSQL_PORT = 5_432, 3_306
 _LINK_FIELDS = {"SQLITE": "ChatWootToken", "NOCODB": "ChatWootToken", "MYSQL": "user_token", "POSTGRESQL": "user_token"}
+_OF_ALL = ("name", "type", "database_name", "table_name", "assigned_users", "user_link_field", "field_mappings")
+_OF_SERVERS = (*_OF_ALL, "host", "port", "username", "password")
+_NEEDED = {
+    "SQLITE": _OF_ALL,
+    "NOCODB": (*_OF_ALL, "host", "password", "nocodb_token", "nocodb_project_id", "nocodb_table_id"),
+    "MYSQL": _OF_SERVERS,
+    "POSTGRESQL": _OF_SERVERS,
+}
 _BRANDING = (
     "app_name",
     "logo_url",
@@ -57,17 +64,23 @@ class Adopted:
 
 def connection_of(row: Record, file_name: str) -> Adopted:
     """What a row of `database_connections` becomes; `file_name` is that of the database it stands in."""
-    name = _text(row, "name")
-    kind = _text(row, "type").upper()
+    name = text_of(row, "name")
+    kind = text_of(row, "type").upper()
     kind = "POSTGRESQL" if kind == "POSTGRES" else kind
     label = f"connection {row.get('id')} {name!r} ({kind or 'no type'})"
     if kind not in _LINK_FIELDS:
-        return Adopted(label, notes=("this service has no source of that type",))
-    if kind == "SQLITE" and PurePath(_text(row, "database_name").replace("\\", "/")).name in {_OWN_FILE, file_name}:
+        return Adopted(label, notes=no_texts(row, ("type",)) or ("this service has no source of that type",))
+    if kind == "SQLITE" and PurePath(text_of(row, "database_name").replace("\\", "/")).name in {_OWN_FILE, file_name}:
         return Adopted(label, notes=("it shows the application's own tables, with the passwords in them",))
-    link_field = _text(row, "user_link_field") or _LINK_FIELDS[kind]
-    mapped = mappings_of(row.get("field_mappings"), link_field)
-    users, everyone, about_users = _users(row.get("assigned_users"))
+    unread = no_texts(row, _NEEDED[kind])
+    if unread:
+        return Adopted(label, notes=unread)
+    link_field = text_of(row, "user_link_field") or _LINK_FIELDS[kind]
+    try:
+        mapped = mappings_of(row.get("field_mappings"), link_field)
+    except Unkept as error:
+        return Adopted(label, notes=(f"its text of field mappings {error}: without them every column would be shown",))
+    users, everyone, about_users = _users(row)
     view, about_view = _view(row)
     status, about_status = _status(row)
     connection = Connection(
@@ -88,11 +101,12 @@ def connection_of(row: Record, file_name: str) -> Adopted:
 
 def branding_of(row: Record) -> tuple[Branding, tuple[str, ...]]:
     """The branding of a row, without what is not valid here, which the notes name."""
-    given = {field: _text(row, field) for field in _BRANDING}
+    given = {field: text_of(row, field) for field in _BRANDING}
+    unread = no_texts(row, _BRANDING)
     try:
-        return kept(_branding(given)), ()
+        return kept(_branding(given)), unread
     except InvalidInput as error:
-        notes = tuple(f"{violation.field} {violation.text.en}" for violation in error.violations)
+        notes = (*unread, *(f"{violation.field} {violation.text.en}" for violation in error.violations))
         bad = {violation.field.removeprefix("branding.") for violation in error.violations}
         return kept(_branding({field: "" if field in bad else value for field, value in given.items()})), notes
 
@@ -110,22 +124,22 @@ def _branding(given: Mapping[str, str]) -> Branding:
 
 
 def _source(kind: str, row: Record) -> Source:
-    database, table = _text(row, "database_name"), _text(row, "table_name")
+    database, table = text_of(row, "database_name"), text_of(row, "table_name")
     if kind == "SQLITE":
         return Sqlite(database, table)
     if kind == "NOCODB":
-        secret = _text(row, "nocodb_token") or _text(row, "password")
-        project = _text(row, "nocodb_project_id") or database
-        return Nocodb(_text(row, "host").rstrip("/"), project, _text(row, "nocodb_table_id") or table, secret)
+        secret = text_of(row, "nocodb_token") or text_of(row, "password")
+        project = text_of(row, "nocodb_project_id") or database
+        return Nocodb(text_of(row, "host").rstrip("/"), project, text_of(row, "nocodb_table_id") or table, secret)
     port = row.get("port")
     return (Mysql if kind == "MYSQL" else Postgresql)(
-        host=_text(row, "host"),
+        host=text_of(row, "host"),
         port=port if isinstance(port, int) else int(str(port)) if str(port).isdecimal() else 0,
         database=database,
-        username=_text(row, "username"),
+        username=text_of(row, "username"),
         table_name=table,
         tls_mode=TlsMode.PREFER,
-        secret=_text(row, "password", strip=False),
+        secret=text_of(row, "password", strip=False),
     )
 
 
@@ -136,12 +150,13 @@ def _about_port(kind: str, row: Record) -> tuple[str, ...]:
     return ()
 
 
-def _users(raw: object) -> tuple[tuple[str, ...], bool, tuple[str, ...]]:
+def _users(row: Record) -> tuple[tuple[str, ...], bool, tuple[str, ...]]:
     """The assigned users, whether `admin` is among them, and notes."""
+    raw = text_of(row, "assigned_users")
     try:
-        found = json.loads(raw) if isinstance(raw, str) and raw.strip() else []
-    except (json.JSONDecodeError, RecursionError):
-        return (), False, ("its assigned users are no JSON and stay behind: assign them anew",)
+        found = kept_json(raw) if raw else []
+    except Unkept as error:
+        return (), False, (f"its text of assigned users {error} and stays behind: assign them anew",)
     items = found if isinstance(found, list) else [found]
     texts = [str(item).strip() for item in items if isinstance(item, str | int) and not isinstance(item, bool)]
     users = tuple(dict.fromkeys(text for text in texts if text and text != EVERYONE))
@@ -152,29 +167,25 @@ def _users(raw: object) -> tuple[tuple[str, ...], bool, tuple[str, ...]]:
 
 
 def _view(row: Record) -> tuple[Mapping[str, Json], tuple[str, ...]]:
-    raw, mode = _text(row, "view_configuration"), _text(row, "default_view_mode")
+    raw, mode = text_of(row, "view_configuration"), text_of(row, "default_view_mode")
+    notes = [f"{note} and stays behind" for note in no_texts(row, ("view_configuration", "default_view_mode"))]
     view: dict[str, Json] = {}
-    notes: tuple[str, ...] = ()
     if raw not in {"", "null", "undefined"}:
         try:
-            found = json.loads(raw)
-        except (json.JSONDecodeError, RecursionError):
-            found = None
-        if isinstance(found, dict):
-            view = found
+            found = kept_json(raw)
+        except Unkept as error:
+            notes.append(f"its view configuration {error} and stays behind")
         else:
-            notes = ("its view configuration is no JSON object and stays behind",)
-    return {**view, "defaultViewMode": mode} if mode else view, notes
+            if isinstance(found, dict):
+                view = found
+            else:
+                notes.append("its view configuration is no JSON object and stays behind")
+    return {**view, "defaultViewMode": mode} if mode else view, tuple(notes)
 
 
 def _status(row: Record) -> tuple[ConnectionStatus, tuple[str, ...]]:
-    text = _text(row, "status").upper()
+    text = text_of(row, "status").upper()
     if text in ConnectionStatus.__members__:
         return ConnectionStatus(text), ()
-    return ConnectionStatus.INACTIVE, (f"its status {text.lower()!r} is none of this service",) if text else ()
-
-
-def _text(row: Record, column: str, *, strip: bool = True) -> str:
-    value = row.get(column)
-    text = "" if value is None else str(value)
-    return text.strip() if strip else text
+    notes = no_texts(row, ("status",))
+    return ConnectionStatus.INACTIVE, (f"its status {text.lower()!r} is none of this service",) if text else notes

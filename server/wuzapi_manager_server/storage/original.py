@@ -47,7 +47,7 @@ def read_original(file: Path) -> Original:
         ) from error
     except apsw.NotADBError:
         raise _foreign("is no SQLite database", "não é um banco SQLite") from None
-    except apsw.Error as error:
+    except faults.ERRORS as error:
         raise faults.translated(error) from error
 
 
@@ -91,8 +91,32 @@ def _read(database: apsw.Connection, sha256: str) -> Original:
 
 
 def _rows(database: apsw.Connection, table: str, order: str, limit: int = MAX_ROWS) -> tuple[Record, ...]:
-    cursor = database.execute(f"SELECT * FROM {table} ORDER BY {order} LIMIT {limit}")  # noqa: S608 - our own words
-    return tuple(dict(zip((name.lower() for name, *_ in cursor.get_description()), row, strict=True)) for row in cursor)
+    encoding = str(database.execute("PRAGMA encoding").get)
+    names = [str(name) for _, name, *_ in database.execute(f"PRAGMA table_info({table})")]
+    # One text that is none would end the reading of all: texts are read as bytes, and told from BLOBs by their type.
+    quoted = [name.replace('"', '""') for name in names]
+    columns = ", ".join(
+        f"""typeof("{name}"), CASE typeof("{name}") WHEN 'text' THEN CAST("{name}" AS BLOB) ELSE "{name}" END"""
+        for name in quoted
+    )
+    cursor = database.execute(f"SELECT {columns} FROM {table} ORDER BY {order} LIMIT {limit}")  # noqa: S608 - quoted
+    return tuple(
+        {
+            name.lower(): _decoded(value, encoding) if kind == "text" else value
+            for name, kind, value in zip(names, row[::2], row[1::2], strict=True)
+        }
+        for row in cursor
+    )
+
+
+def _decoded(value: object, encoding: str) -> object:
+    """The text of these bytes; the bytes where they are none."""
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode(encoding)
+    except UnicodeDecodeError:
+        return value
 
 
 def _foreign(en: str, pt: str) -> DatabaseError:

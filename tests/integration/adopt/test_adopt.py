@@ -170,3 +170,31 @@ def test_a_damaged_file_is_refused(original: Path, tmp_path: Path) -> None:
     done = adopt(tmp_path, str(original), "--apply")
     assert (done.returncode, done.stdout) == (1, "")
     assert "Stop the application and try again" in done.stderr
+
+
+ODD: dict[str, tuple[str, str, str]] = {
+    "half a character": ("field_mappings", r'[{"columnName": "a", "label": "\ud800"}]', "a character that is none"),
+    "digits": ("view_configuration", f'{{"a": {"7" * 23}}}', "its view configuration holds a number"),
+    "more digits": ("assigned_users", f"[{'7' * 5_000}]", "its text of assigned users holds a number"),
+}
+
+
+@pytest.mark.parametrize(("encoding", "no_text"), [("UTF-8", b"Caf\xe9"), ("UTF-16le", b"C\0\0\xd8")])
+def test_one_odd_row_does_not_keep_the_others_from_coming(encoding: str, no_text: bytes, tmp_path: Path) -> None:
+    """Each is named with why, the same without --apply and with it; what can come over does."""
+    file = tmp_path / "original.db"
+    with closing(sqlite3.connect(file)) as database, database:
+        database.executescript(f"PRAGMA encoding = '{encoding}'; CREATE TABLE other (word TEXT)")
+    odd = [POSTGRES | {"name": f"row {case}", column: value} for case, (column, value, _) in ODD.items()]
+    write(file, [POSTGRES | {"name": no_text}, POSTGRES | {"password": no_text}, *odd])
+    with closing(sqlite3.connect(file)) as database, database:
+        assert database.execute("PRAGMA encoding").fetchall() == [(encoding,)]
+        database.execute("UPDATE database_connections SET name = CAST(name AS TEXT), password = CAST(password AS TEXT)")
+    dry, done = adopt(tmp_path, str(file)), adopt(tmp_path, str(file), "--apply")
+    assert (dry.returncode, dry.stderr, done.returncode, done.stderr) == (0, "", 0, "")
+    assert "Comes over: 2 connections" in done.stdout
+    for said in ("its name is no text", "its password is no text", *(said for _, _, said in ODD.values())):
+        assert said in done.stdout
+    assert done.stdout.startswith(dry.stdout.partition("Nothing was changed")[0])
+    with world_in(tmp_path) as world:
+        assert set(every_connection(world)) == {"row digits", "row more digits"}

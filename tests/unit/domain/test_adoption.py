@@ -2,6 +2,7 @@
 
 import json
 
+import orjson
 import pytest
 
 from tests.integration.adopt.original import NOCODB, OWN_TABLES, POSTGRES, SECRETS
@@ -17,6 +18,7 @@ from wuzapi_manager_server.domain.connection import (
     UserLinkValue,
 )
 from wuzapi_manager_server.domain.mapping import FieldMapping, Validation
+from wuzapi_manager_server.domain.table import Json
 
 
 def adopted(**columns: object) -> Connection:
@@ -154,11 +156,75 @@ def test_no_mappings(raw: object) -> None:
     assert mappings_of(raw, "") == ((), ())
 
 
-@pytest.mark.parametrize("raw", ["{", "[" * 100_000])
-def test_broken_mappings_are_told(raw: str) -> None:
-    """A text that is no JSON is said to be left behind."""
-    assert mappings_of(raw, "").mappings == ()
-    assert mappings_of(raw, "").notes
+TOO_LARGE = "1" * 23
+UNKEPT = {
+    "no JSON": ("{", "is no JSON"),
+    "no number": ('{"a": NaN}', "is no JSON"),
+    "too deep to be read": ("[" * 100_000, "has more than 32 levels"),
+    "too deep to be sent": ("[" * 33 + "]" * 33, "has more than 32 levels"),
+    "beyond 64 bits": (f'[{{"columnName": "a", "label": "b", "validation": {{"min": {TOO_LARGE}}}}}]', "too large"),
+    "beyond a double": (f'{{"a": {"9" * 400}}}', "holds a number that is too large"),
+    "beyond Python": (f'{{"a": -{"9" * 5_000}}}', "holds a number that is too large"),
+    "infinite": ('{"a": 1e400}', "holds a number that is too large"),
+    "half a character": (r'[{"columnName": "a", "label": "\ud800"}]', "holds a character that is none"),
+    "half a character in a name": (r'{"\udfff": "a"}', "holds a character that is none"),
+}
+
+
+@pytest.mark.parametrize("case", UNKEPT)
+def test_a_row_stays_behind_whose_mappings_cannot_be_kept(case: str) -> None:
+    """Without them every column would be shown, also those that they hide; it is told why they cannot be kept."""
+    raw, why = UNKEPT[case]
+    found = connection_of(NOCODB | {"field_mappings": raw}, "x.db")
+    assert found.connection is None
+    assert "field mappings" in found.notes[0]
+    assert why in found.notes[0]
+
+
+@pytest.mark.parametrize("case", UNKEPT)
+def test_views_and_users_that_cannot_be_kept_stay_behind_alone(case: str) -> None:
+    """The rest of the row comes over, to nobody where the users are what is left; it is told why."""
+    raw, why = UNKEPT[case]
+    for column, name in (("view_configuration", "view configuration"), ("assigned_users", "assigned users")):
+        found = connection_of(NOCODB | {column: raw}, "x.db")
+        assert found.connection is not None
+        assert any(name in note and why in note for note in found.notes)
+        kept = found.connection.assigned_users if column == "assigned_users" else found.connection.view_configuration
+        assert kept in ((), {"defaultViewMode": "kanban"})
+        orjson.dumps((found.connection.view_configuration, found.connection.field_mappings))
+
+
+@pytest.mark.parametrize("value", [-(2**63), 2**64 - 1, 1.5e300, "\U0001f600", [[]] * 3])
+def test_what_can_be_kept_is(value: Json) -> None:
+    """All whole numbers of 64 bits, all doubles and texts come through as they are."""
+    view = json.dumps({"a": value})
+    made = adopted(**NOCODB | {"view_configuration": view, "default_view_mode": None})
+    assert made.view_configuration == {"a": value}
+
+
+@pytest.mark.parametrize("column", ["name", "type", "host", "password", "assigned_users", "field_mappings"])
+def test_a_row_stays_behind_with_bytes_in_it(column: str) -> None:
+    """What is a BLOB, or a text that is none, is not guessed at: the column is named."""
+    found = connection_of(NOCODB | {column: b"[]\xff"}, "x.db")
+    assert found.connection is None
+    assert found.notes == (f"its {column} is no text",)
+
+
+def test_bytes_that_a_row_can_do_without_stay_behind_alone() -> None:
+    """The view and the status are for people: the row comes over, and it is told."""
+    found = connection_of(NOCODB | dict.fromkeys(("view_configuration", "default_view_mode", "status"), b"x"), "x.db")
+    assert found.connection is not None
+    assert found.connection.view_configuration == {}
+    told = " ".join(found.notes)
+    assert all(f"its {column} is no text" in told for column in ("view_configuration", "default_view_mode", "status"))
+
+
+def test_lengths_that_no_message_can_carry_stay_behind() -> None:
+    """A rule of such a length would keep the connection from ever being listed."""
+    lengths = {"minLength": 2**32, "maxLength": 2**32 - 1}
+    mapped = mappings_of(json.dumps([{"columnName": "a", "label": "A", "validation": lengths}]), "")
+    assert mapped.mappings[0].validation == Validation(max_length=2**32 - 1)
+    assert mapped.notes == ("the min_length of 'a' stays behind: this service cannot check it",)
 
 
 def test_branding_keeps_what_is_valid() -> None:
@@ -180,6 +246,13 @@ def test_branding_keeps_what_is_valid() -> None:
     )
     assert made.custom_home_html == "<p>Oi</p>"
     assert [note.split()[0] for note in notes] == ["branding.logo_url", "branding.secondary_color"]
+
+
+def test_branding_leaves_bytes_behind() -> None:
+    """A name that is no text gives way to the default, and it is told."""
+    made, notes = branding_of({"app_name": b"\xff", "primary_color": "#a0b1c2"})
+    assert (made.app_name, made.primary_color) == ("WUZAPI", "#A0B1C2")
+    assert notes == ("its app_name is no text",)
 
 
 def test_values_of_any_kind_are_survived() -> None:
