@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from errno import ENOSPC
 from hashlib import file_digest
@@ -53,12 +53,13 @@ def read_original(file: Path) -> Original:
 
 @contextmanager
 def _copy(file: Path) -> Iterator[Path]:
+    """A copy with what SQLite needs beside it: the log of writes, and the journal that undoes a write cut short."""
     with tempfile.TemporaryDirectory(prefix="wuzapi-manager-adopt-") as folder:
         copy = Path(folder) / "original.db"
         shutil.copyfile(file, copy)
-        log = file.with_name(file.name + "-wal")
-        if log.exists():
-            shutil.copyfile(log, copy.with_name(copy.name + "-wal"))
+        for ending in ("-wal", "-journal"):
+            with suppress(FileNotFoundError):
+                shutil.copyfile(file.with_name(file.name + ending), copy.with_name(copy.name + ending))
         yield copy
 
 

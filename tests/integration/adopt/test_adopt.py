@@ -135,6 +135,26 @@ def test_the_file_is_left_untouched(original: Path, tmp_path: Path) -> None:
     assert {path.name: hashlib.sha256(path.read_bytes()).digest() for path in folder.iterdir()} == before
 
 
+def test_a_write_that_was_cut_short_is_undone(original: Path, tmp_path: Path) -> None:
+    """What a killed application wrote and never committed does not come over; the file and its journal stay."""
+    folder = tmp_path / "field"
+    folder.mkdir()
+    with closing(sqlite3.connect(original, isolation_level=None)) as database:
+        database.execute("PRAGMA cache_size = 1")
+        database.execute("BEGIN")
+        database.execute("UPDATE database_connections SET name = 'Never committed'")
+        database.execute("CREATE TABLE much AS SELECT randomblob(100000)")
+        for name in (original.name, f"{original.name}-journal"):
+            (folder / name).write_bytes((tmp_path / name).read_bytes())
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert b"Never committed" in before[original.name]
+    done = adopt(tmp_path, str(folder / original.name), "--apply")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "'Leads'" in done.stdout
+    assert "Never committed" not in done.stdout
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_sqlite_files_outside_of_the_folder_stay_behind(tmp_path: Path) -> None:
     """A SQLite connection that this service could not open is told, not made."""
     file = write(tmp_path / "original.db", [LEADS | {"database_name": "../../etc/leads.db"}])
