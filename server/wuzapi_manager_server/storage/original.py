@@ -13,6 +13,7 @@ import apsw
 
 from wuzapi_manager_server.errors import DatabaseError, Text
 from wuzapi_manager_server.storage import faults
+from wuzapi_manager_server.storage.migrations import APPLICATION_ID
 
 MAX_ROWS = 100_000
 Record = Mapping[str, object]
@@ -69,6 +70,11 @@ def _digest(file: Path) -> str:
 
 
 def _read(database: apsw.Connection, sha256: str) -> Original:
+    if database.execute("PRAGMA application_id").get == APPLICATION_ID:
+        raise _foreign(
+            "is a database of this service, or a backup of one, and none of the original application",
+            "é um banco de dados deste serviço, ou um backup dele, e não da aplicação original",
+        )
     if database.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]:
         raise faults.refused(
             "The file is damaged, or was written while it was read",

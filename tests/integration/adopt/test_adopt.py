@@ -182,6 +182,20 @@ def test_what_is_no_such_database_is_one_sentence(content: bytes | None, said: s
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_database_of_this_service_is_refused(original: Path, tmp_path: Path) -> None:
+    """Its own database has tables of the same names, and so has a backup that is not encrypted."""
+    assert adopt(tmp_path, str(original), "--apply").returncode == 0
+    own = tmp_path / "data" / "wuzapi.db"
+    backup = tmp_path / "backup.db"
+    with closing(sqlite3.connect(own)) as source, closing(sqlite3.connect(backup)) as target:
+        source.backup(target)
+    for file in (own, backup):
+        done = adopt(tmp_path, str(file), "--apply")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith("The file is a database of this service, or a backup of one")
+        assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_damaged_file_is_refused(original: Path, tmp_path: Path) -> None:
     """Damage is found before anything is taken from it."""
     content = bytearray(original.read_bytes())
