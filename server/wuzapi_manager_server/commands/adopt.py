@@ -57,7 +57,8 @@ async def _run(settings: Settings, original: Original, name: str, *, apply: bool
         for line in _told(plan):
             say(line)
         if not apply:
-            say("Nothing was changed. Stop the original, then run this again with --apply.")
+            last = plan.refusal.text.en if plan.refusal else "Stop the original, then run this again with --apply"
+            say(f"Nothing was changed. {last}.")
             return 0
         stores = ConnectionStore(database, box, now_utc), BrandingStore(database, now_utc)
         made = await adopt(plan, database, *stores, metadata)

@@ -19,7 +19,7 @@ Refuses = Callable[[Source], Text | None]
 Everyone = Callable[[], Awaitable[Sequence[str]]]
 
 ADOPTED = "system.adopted."
-"""The beginning of the metadata key that tells that a file was adopted; its SHA-256 ends it."""
+"""The beginning of the metadata key that tells that a file was adopted; a digest of it ends the key."""
 
 _OWN_KEYS = ("schema_version",)
 _MAX_KEY, _MAX_VALUE = 255, 65_536
@@ -27,7 +27,7 @@ _MAX_KEY, _MAX_VALUE = 255, 65_536
 
 @dataclass(frozen=True)
 class Plan:
-    """What comes over and what stays behind, with notes on each."""
+    """What comes over and what stays behind, with notes on each; and why none of it can, where it came before."""
 
     comes: tuple[Adopted, ...]
     stays: tuple[Adopted, ...]
@@ -35,7 +35,8 @@ class Plan:
     branding_notes: tuple[str, ...]
     metadata: tuple[tuple[str, str], ...]
     metadata_notes: tuple[str, ...]
-    sha256: str
+    marks: tuple[str, ...]
+    refusal: AlreadyExists | None
 
 
 async def planned(
@@ -50,6 +51,7 @@ async def planned(
     adopted = [_judged(connection_of(row, file_name), refuses, all_users) for row in original.connections]
     branding, about_branding = branding_of(original.branding) if original.branding else (None, ())
     values, about_metadata = _metadata(original, metadata)
+    marks = tuple(ADOPTED + digest for digest in original.digests)
     return Plan(
         comes=tuple(each for each in adopted if each.connection is not None),
         stays=tuple(each for each in adopted if each.connection is None),
@@ -57,7 +59,8 @@ async def planned(
         branding_notes=about_branding,
         metadata=values,
         metadata_notes=about_metadata,
-        sha256=original.sha256,
+        marks=marks,
+        refusal=_refusal(marks, metadata),
     )
 
 
@@ -66,29 +69,35 @@ async def adopt(
 ) -> list[Connection]:
     """Does what was planned, all or nothing, and gives the connections made, in order.
 
-    AlreadyExists where the same file was adopted before.
+    AlreadyExists where a file that held the same was adopted before.
     """
 
     def work() -> list[Connection]:
-        mark = ADOPTED + plan.sha256
-        before = metadata.get(mark)
-        if before is not None:
-            raise AlreadyExists(
-                Text(
-                    f"This file was adopted before, at {before.create_time:%Y-%m-%d %H:%M} UTC",
-                    f"Este arquivo já foi adotado em {before.create_time:%d/%m/%Y %H:%M} UTC",
-                ),
-                suggestion=Text("Nothing is left to do", "Não há nada a fazer"),
-            )
+        refusal = _refusal(plan.marks, metadata)
+        if refusal is not None:
+            raise refusal
         made = [connections.create(each.connection) for each in plan.comes if each.connection is not None]
         if plan.branding is not None:
             brandings.add(plan.branding, None)
         for key, value in plan.metadata:
             metadata.set(key, value)
-        metadata.set(mark, str(len(made)))
+        metadata.set(plan.marks[0], str(len(made)))
         return made
 
     return await database.write(partial(work))
+
+
+def _refusal(marks: Sequence[str], metadata: MetadataStore) -> AlreadyExists | None:
+    before = next((found for mark in marks if (found := metadata.get(mark)) is not None), None)
+    if before is None:
+        return None
+    return AlreadyExists(
+        Text(
+            f"This file was adopted before, at {before.create_time:%Y-%m-%d %H:%M} UTC",
+            f"Este arquivo já foi adotado em {before.create_time:%d/%m/%Y %H:%M} UTC",
+        ),
+        suggestion=Text("Nothing is left to do", "Não há nada a fazer"),
+    )
 
 
 def _judged(adopted: Adopted, refuses: Refuses, all_users: tuple[str, ...] | None) -> Adopted:

@@ -42,7 +42,7 @@ def row_checksum(*values: "apsw.SQLiteValue") -> int:
 
 def checksum_of(values: Sequence[object]) -> int:
     """The same of values in a list, and of the JSON values that stand for bytes."""
-    return checksum_of_text(orjson.dumps(values, default=_bytes))
+    return checksum_of_text(orjson.dumps(values, default=bytes_as_json))
 
 
 def checksum_of_text(data: bytes) -> int:
@@ -80,7 +80,8 @@ def _is_intact(*values: "apsw.SQLiteValue") -> int:
     return int(values[0] == row_checksum(*values[1:]))
 
 
-def _bytes(value: object) -> list[str]:
+def bytes_as_json(value: object) -> list[str]:
+    """What stands for bytes in the JSON of a row; TypeError for what JSON has no word for either."""
     if not isinstance(value, bytes):
         raise TypeError(type(value).__name__)
     return ["bytes", value.hex()]

@@ -2,28 +2,69 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from errno import ENOSPC
-from hashlib import file_digest
+from hashlib import file_digest, sha256
 from pathlib import Path
 
 import apsw
+import orjson
 
 from wuzapi_manager_server.errors import DatabaseError, Text
 from wuzapi_manager_server.storage import faults
+from wuzapi_manager_server.storage.checksums import bytes_as_json
 from wuzapi_manager_server.storage.migrations import APPLICATION_ID
 
 MAX_ROWS = 100_000
+_COLUMNS = {
+    "database_connections": (
+        "id",
+        "name",
+        "type",
+        "host",
+        "port",
+        "database_name",
+        "username",
+        "password",
+        "table_name",
+        "status",
+        "assigned_users",
+        "nocodb_token",
+        "nocodb_project_id",
+        "nocodb_table_id",
+        "user_link_field",
+        "field_mappings",
+        "view_configuration",
+        "default_view_mode",
+    ),
+    "branding_config": (
+        "id",
+        "app_name",
+        "logo_url",
+        "primary_color",
+        "secondary_color",
+        "custom_home_html",
+        "support_phone",
+        "og_image_url",
+    ),
+    "system_metadata": ("key", "value"),
+}
+"""What is read, by table. The first column orders the rows."""
+
 Record = Mapping[str, object]
 
 
 @dataclass(frozen=True)
 class Original:
-    """What the file holds: raw rows by column name, whatever columns its version has. `branding` is the newest row."""
+    """What the file holds: raw rows by column name, without columns that its version has not.
 
-    sha256: str
+    `branding` is the newest row. `digests` tell whether two files hold the same: the first is the SHA-256 of all that
+    was read, however it lies in the file; the second, which older marks are made of, that of the file where it is all.
+    """
+
+    digests: tuple[str, ...]
     connections: tuple[Record, ...]
     branding: Record | None
     metadata: tuple[Record, ...]
@@ -36,8 +77,10 @@ def read_original(file: Path) -> Original:
     writes may be.
     """
     try:
-        with _copy(file) as copy, closing(apsw.Connection(str(copy))) as database:
-            return _read(database, _digest(file))
+        with _copy(file) as copy:
+            of_file = _file_digest(copy)
+            with closing(apsw.Connection(str(copy))) as database:
+                return _read(database, of_file)
     except OSError as error:
         if error.errno == ENOSPC:
             raise faults.of_system(error) from error
@@ -64,12 +107,15 @@ def _copy(file: Path) -> Iterator[Path]:
         yield copy
 
 
-def _digest(file: Path) -> str:
-    with file.open("rb") as opened:
-        return file_digest(opened, "sha256").hexdigest()
+def _file_digest(copy: Path) -> tuple[str, ...]:
+    """The SHA-256 of the file; none where something beside it counts too."""
+    if any(each.stat().st_size for each in copy.parent.iterdir() if each != copy):
+        return ()
+    with copy.open("rb") as opened:
+        return (file_digest(opened, "sha256").hexdigest(),)
 
 
-def _read(database: apsw.Connection, sha256: str) -> Original:
+def _read(database: apsw.Connection, of_file: tuple[str, ...]) -> Original:
     if database.execute("PRAGMA application_id").get == APPLICATION_ID:
         raise _foreign(
             "is a database of this service, or a backup of one, and none of the original application",
@@ -87,29 +133,29 @@ def _read(database: apsw.Connection, sha256: str) -> Original:
             "has no table database_connections: it is no database of the original application",
             "não tem a tabela database_connections: não é um banco da aplicação original",
         )
-    branding = _rows(database, "branding_config", "id DESC", 1) if "branding_config" in names else ()
-    metadata = _rows(database, "system_metadata", "key") if "system_metadata" in names else ()
+    branding = _rows(database, "branding_config", "DESC LIMIT 1") if "branding_config" in names else ()
+    metadata = _rows(database, "system_metadata") if "system_metadata" in names else ()
+    connections = _rows(database, "database_connections")
     return Original(
-        sha256=sha256,
-        connections=_rows(database, "database_connections", "id"),
+        digests=(_digest((connections, branding, metadata)), *of_file),
+        connections=connections,
         branding=branding[0] if branding else None,
         metadata=metadata,
     )
 
 
-def _rows(database: apsw.Connection, table: str, order: str, limit: int = MAX_ROWS) -> tuple[Record, ...]:
+def _rows(database: apsw.Connection, table: str, which: str = f"LIMIT {MAX_ROWS}") -> tuple[Record, ...]:
     encoding = str(database.execute("PRAGMA encoding").get)
-    names = [str(name) for _, name, *_ in database.execute(f"PRAGMA table_info({table})")]
+    there = {str(name).lower() for _, name, *_ in database.execute(f"PRAGMA table_info({table})")}
+    names = [name for name in _COLUMNS[table] if name in there]
     # One text that is none would end the reading of all: texts are read as bytes, and told from BLOBs by their type.
-    quoted = [name.replace('"', '""') for name in names]
     columns = ", ".join(
-        f"""typeof("{name}"), CASE typeof("{name}") WHEN 'text' THEN CAST("{name}" AS BLOB) ELSE "{name}" END"""
-        for name in quoted
+        f"typeof({name}), CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) ELSE {name} END" for name in names
     )
-    cursor = database.execute(f"SELECT {columns} FROM {table} ORDER BY {order} LIMIT {limit}")  # noqa: S608 - quoted
+    cursor = database.execute(f"SELECT {columns} FROM {table} ORDER BY {_COLUMNS[table][0]} {which}")  # noqa: S608 - our own words
     return tuple(
         {
-            name.lower(): _decoded(value, encoding) if kind == "text" else value
+            name: _decoded(value, encoding) if kind == "text" else value
             for name, kind, value in zip(names, row[::2], row[1::2], strict=True)
         }
         for row in cursor
@@ -124,6 +170,15 @@ def _decoded(value: object, encoding: str) -> object:
         return value.decode(encoding)
     except UnicodeDecodeError:
         return value
+
+
+def _digest(tables: Iterable[Iterable[Record]]) -> str:
+    digest = sha256()
+    for rows in tables:
+        for line in sorted(orjson.dumps(row, default=bytes_as_json, option=orjson.OPT_SORT_KEYS) for row in rows):
+            digest.update(line + b"\n")
+        digest.update(b"\n")
+    return digest.hexdigest()
 
 
 def _foreign(en: str, pt: str) -> DatabaseError:

@@ -8,6 +8,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import apsw
 import pytest
 
 from tests.contract.server import ADMIN_TOKEN, World, world_in
@@ -16,6 +17,7 @@ from tests.integration.adopt.original import NOCODB, OWN_TABLES, POSTGRES, SECRE
 from wuzapi_manager.v1 import branding_pb2 as branding
 from wuzapi_manager.v1 import connection_pb2 as connections
 from wuzapi_manager_server.settings import Settings
+from wuzapi_manager_server.storage.checksums import install
 
 LEADS: dict[str, object] = {"name": "Leads", "type": "SQLITE", "database_name": "leads.db", "table_name": "leads"}
 BRANDING = [{"app_name": "Old"}, {"app_name": "Loja São João", "primary_color": "#a0b1c2", "logo_url": "javascript:x"}]
@@ -87,13 +89,47 @@ def test_applied_it_is_served(original: Path, tmp_path: Path) -> None:
 
 
 def test_the_same_file_is_taken_once(original: Path, tmp_path: Path) -> None:
-    """A second --apply says when it was done, and makes nothing twice."""
+    """A second --apply says when it was done, and makes nothing twice; a dry run says so too."""
     assert adopt(tmp_path, str(original), "--apply").returncode == 0
     again = adopt(tmp_path, str(original), "--apply")
     assert again.returncode == 1
     assert again.stderr.startswith("This file was adopted before, at ")
+    dry = adopt(tmp_path, str(original))
+    assert dry.returncode == 0
+    assert dry.stdout.splitlines()[-1].startswith("Nothing was changed. This file was adopted before, at ")
     with world_in(tmp_path) as world:
         assert len(every_connection(world)) == 3
+
+
+def test_the_same_content_is_taken_once(original: Path, tmp_path: Path) -> None:
+    """It counts what a file holds, not how: who closes it last has SQLite move the log of writes into it."""
+    open_, closed = tmp_path / "open.db", tmp_path / "closed.db"
+    with closing(sqlite3.connect(original)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        with database:
+            database.execute("UPDATE database_connections SET host = 'elsewhere.example.com' WHERE name = 'Pedidos'")
+        open_.write_bytes(original.read_bytes())
+        log = tmp_path / f"{original.name}-wal"
+        open_.with_name("open.db-wal").write_bytes(log.read_bytes())
+    closed.write_bytes(original.read_bytes())
+    assert open_.read_bytes() != closed.read_bytes()
+    assert adopt(tmp_path, str(open_), "--apply").returncode == 0
+    again = adopt(tmp_path, str(closed), "--apply")
+    assert again.stderr.startswith("This file was adopted before, at ")
+    with closing(sqlite3.connect(closed)) as database, database:
+        database.execute("UPDATE database_connections SET host = 'else.example.com' WHERE name = 'Pedidos'")
+    assert "was adopted before" not in adopt(tmp_path, str(closed)).stdout
+
+
+def test_marks_of_whole_files_count(original: Path, tmp_path: Path) -> None:
+    """What was marked as adopted by the SHA-256 of its file is known still."""
+    mark = f"system.adopted.{hashlib.sha256(original.read_bytes()).hexdigest()}"
+    assert adopt(tmp_path, str(write(tmp_path / "other.db", [])), "--apply").returncode == 0
+    with closing(apsw.Connection(str(tmp_path / "data" / "wuzapi.db"))) as database:
+        install(database)
+        database.execute("UPDATE system_metadata SET key = ? WHERE key LIKE 'system.adopted.%'", (mark,)).fetchall()
+    again = adopt(tmp_path, str(original), "--apply")
+    assert (again.returncode, again.stderr[:31]) == (1, "This file was adopted before, a")
 
 
 def test_admin_means_everyone_when_said_so(original: Path, tmp_path: Path) -> None:
