@@ -4,11 +4,10 @@ import argparse
 import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 from wuzapi_manager_server.domain.adoption import Adopted
-from wuzapi_manager_server.domain.connection import Source, Sqlite
+from wuzapi_manager_server.domain.connection import Connection, Source, Sqlite
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.errors import Text
 from wuzapi_manager_server.opening import beside_others, open_database, open_secrets, sqlite_folder
@@ -17,9 +16,9 @@ from wuzapi_manager_server.services.callers import no_wuzapi
 from wuzapi_manager_server.settings import Settings
 from wuzapi_manager_server.storage.branding import BrandingStore
 from wuzapi_manager_server.storage.connections import ConnectionStore
-from wuzapi_manager_server.storage.metadata import MetadataStore
+from wuzapi_manager_server.storage.metadata import MetadataStore, keys_at
 from wuzapi_manager_server.storage.models import now_utc
-from wuzapi_manager_server.storage.original import Original, read_original
+from wuzapi_manager_server.storage.original import read_original
 from wuzapi_manager_server.storage.secret_keys import load_admin_token
 from wuzapi_manager_server.upstreams.wuzapi import Wuzapi
 
@@ -34,48 +33,51 @@ def run(settings: Settings, chosen: argparse.Namespace) -> int:
 def take_over(settings: Settings, file: Path, *, apply: bool, everyone: bool, say: Say = print) -> int:
     """Tells what comes over and what stays behind and why; does it only when told to `apply`. Gives the exit code.
 
+    Without `apply` nothing is written: where there is no database yet none is made, and none is migrated.
+
     `everyone`: connections that the original showed to all users are assigned to all whom WUZAPI has now.
     """
     original = read_original(file)
+    users = asyncio.run(_all_users(settings)) if everyone else None
+    with ThreadPoolExecutor(1) as pool:
+        folder = sqlite_folder(settings, pool)
+
+        def refuses(source: Source) -> Text | None:
+            return folder.check(source.database) if isinstance(source, Sqlite) else None
+
+        plan = planned(original, file.name, refuses, keys_at(settings.sqlite_db_path), users)
+    for line in _told(plan):
+        say(line)
+    if not apply:
+        last = plan.refusal.text.en if plan.refusal else "Stop the original, then run this again with --apply"
+        say(f"Nothing was changed. {last}.")
+        return 0
     with beside_others(settings):  # it is one transaction, like any other write
-        return asyncio.run(_run(settings, original, file.name, apply=apply, everyone=everyone, say=say))
+        made = asyncio.run(_adopted_by(settings, plan))
+    for connection in made:
+        say(f"made connection {connection.id} {connection.name!r}")
+    say(f"Done: {len(plan.comes)} connections. Try each with TestConnection; {file.name} is as it was.")
+    return 0
 
 
-async def _run(settings: Settings, original: Original, name: str, *, apply: bool, everyone: bool, say: Say) -> int:
+async def _adopted_by(settings: Settings, plan: Plan) -> list[Connection]:
+    """The connections that adopting makes."""
     database = open_database(settings)
     try:
         box = open_secrets(settings, database)
-        metadata = MetadataStore(database, now_utc)
-        with ThreadPoolExecutor(1) as pool:
-            folder = sqlite_folder(settings, pool)
-
-            def refuses(source: Source) -> Text | None:
-                return folder.check(source.database) if isinstance(source, Sqlite) else None
-
-            users = partial(_all_users, settings) if everyone else None
-            plan = await planned(original, name, refuses, metadata, users)
-        for line in _told(plan):
-            say(line)
-        if not apply:
-            last = plan.refusal.text.en if plan.refusal else "Stop the original, then run this again with --apply"
-            say(f"Nothing was changed. {last}.")
-            return 0
         stores = ConnectionStore(database, box, now_utc), BrandingStore(database, now_utc)
-        made = await adopt(plan, database, *stores, metadata)
-        for connection in made:
-            say(f"made connection {connection.id} {connection.name!r}")
-        say(f"Done: {len(made)} connections. Try each with TestConnection; {name} is as it was.")
-        return 0
+        return await adopt(plan, database, *stores, MetadataStore(database, now_utc))
     finally:
         await database.close()
 
 
 async def _all_users(settings: Settings) -> list[str]:
     """The ids of all users of WUZAPI."""
-    given = settings.wuzapi_admin_token
-    token, _ = load_admin_token(given.get_secret_value() if given else None, settings.sqlite_db_path.absolute().parent)
     if not settings.wuzapi_base_url:
         raise no_wuzapi()
+    given = settings.wuzapi_admin_token
+    data = settings.sqlite_db_path.absolute().parent
+    token, _ = load_admin_token(given.get_secret_value() if given else None, data, may_make=False)
     wuzapi = Wuzapi(settings.wuzapi_base_url, settings.request_timeout)
     try:
         return await wuzapi.user_ids(token, Deadline.after(settings.request_timeout))

@@ -1,8 +1,8 @@
 """Takes over the database of the Node.js application that this service replaces: a plan first, then the deed."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from datetime import datetime
 
 from wuzapi_manager_server.domain.adoption import Adopted, branding_of, connection_of
 from wuzapi_manager_server.domain.branding import Branding
@@ -16,7 +16,6 @@ from wuzapi_manager_server.storage.metadata import MetadataStore
 from wuzapi_manager_server.storage.original import Original
 
 Refuses = Callable[[Source], Text | None]
-Everyone = Callable[[], Awaitable[Sequence[str]]]
 
 ADOPTED = "system.adopted."
 """The beginning of the metadata key that tells that a file was adopted; a digest of it ends the key."""
@@ -39,18 +38,21 @@ class Plan:
     refusal: AlreadyExists | None
 
 
-async def planned(
-    original: Original, file_name: str, refuses: Refuses, metadata: MetadataStore, everyone: Everyone | None
+def planned(
+    original: Original,
+    file_name: str,
+    refuses: Refuses,
+    keys: Mapping[str, datetime],
+    all_users: Sequence[str] | None,
 ) -> Plan:
     """What adopting would do; changes nothing.
 
-    `refuses` says why a source may not lie where it does. `everyone` gives all users, for connections that the
-    original showed to all; without it they come over for the users that they name, or for nobody.
+    `refuses` says why a source may not lie where it does; `keys` are those of the metadata here, and since when. What
+    the original showed to all users comes over for `all_users`, or without these for the users that it names.
     """
-    all_users = tuple(await everyone()) if everyone else None
     adopted = [_judged(connection_of(row, file_name), refuses, all_users) for row in original.connections]
     branding, about_branding = branding_of(original.branding) if original.branding else (None, ())
-    values, about_metadata = _metadata(original, metadata)
+    values, about_metadata = _metadata(original, keys)
     marks = tuple(ADOPTED + digest for digest in original.digests)
     return Plan(
         comes=tuple(each for each in adopted if each.connection is not None),
@@ -60,7 +62,7 @@ async def planned(
         metadata=values,
         metadata_notes=about_metadata,
         marks=marks,
-        refusal=_refusal(marks, metadata),
+        refusal=_refusal([keys[mark] for mark in marks if mark in keys]),
     )
 
 
@@ -73,34 +75,35 @@ async def adopt(
     """
 
     def work() -> list[Connection]:
-        refusal = _refusal(plan.marks, metadata)
+        refusal = _refusal([found.create_time for mark in plan.marks if (found := metadata.get(mark))])
         if refusal is not None:
             raise refusal
         made = [connections.create(each.connection) for each in plan.comes if each.connection is not None]
         if plan.branding is not None:
             brandings.add(plan.branding, None)
         for key, value in plan.metadata:
-            metadata.set(key, value)
+            if metadata.get(key) is None:  # nobody has set it since
+                metadata.set(key, value)
         metadata.set(plan.marks[0], str(len(made)))
         return made
 
-    return await database.write(partial(work))
+    return await database.write(work)
 
 
-def _refusal(marks: Sequence[str], metadata: MetadataStore) -> AlreadyExists | None:
-    before = next((found for mark in marks if (found := metadata.get(mark)) is not None), None)
-    if before is None:
+def _refusal(adopted: Sequence[datetime]) -> AlreadyExists | None:
+    """Why a file is not adopted that was before, at these moments."""
+    if not adopted:
         return None
     return AlreadyExists(
         Text(
-            f"This file was adopted before, at {before.create_time:%Y-%m-%d %H:%M} UTC",
-            f"Este arquivo já foi adotado em {before.create_time:%d/%m/%Y %H:%M} UTC",
+            f"This file was adopted before, at {adopted[0]:%Y-%m-%d %H:%M} UTC",
+            f"Este arquivo já foi adotado em {adopted[0]:%d/%m/%Y %H:%M} UTC",
         ),
         suggestion=Text("Nothing is left to do", "Não há nada a fazer"),
     )
 
 
-def _judged(adopted: Adopted, refuses: Refuses, all_users: tuple[str, ...] | None) -> Adopted:
+def _judged(adopted: Adopted, refuses: Refuses, all_users: Sequence[str] | None) -> Adopted:
     connection = adopted.connection
     if connection is None:
         return adopted
@@ -120,7 +123,7 @@ def _judged(adopted: Adopted, refuses: Refuses, all_users: tuple[str, ...] | Non
     return replace(adopted, connection=shown, notes=(*adopted.notes, f"all {len(all_users)} users of WUZAPI get it"))
 
 
-def _metadata(original: Original, metadata: MetadataStore) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+def _metadata(original: Original, here: Container[str]) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
     comes: dict[str, str] = {}
     notes: list[str] = []
     for row in original.metadata:
@@ -129,7 +132,7 @@ def _metadata(original: Original, metadata: MetadataStore) -> tuple[tuple[tuple[
             notes.append(f"{key!r} is the original's own and stays behind")
         elif not 0 < len(key) <= _MAX_KEY or not key.isprintable() or len(value.encode()) > _MAX_VALUE:
             notes.append(f"{key[:40]!r} is too long or not printable and stays behind")
-        elif metadata.get(key) is not None:
+        elif key in here:
             notes.append(f"{key!r} is set here already and stays as it is")
         else:
             comes[key] = value

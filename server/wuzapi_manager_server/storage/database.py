@@ -259,7 +259,7 @@ def _prepare(path: Path, pragmas: Pragmas) -> None:
     connection = connected(path)
     try:
         connection.set_busy_timeout(pragmas.timeout_ms)
-        _recognize(connection)
+        recognize(connection)
         if connection.readonly("main"):
             raise faults.read_only()
         with suppress(PermissionError):  # another user's file that we may write to is theirs to protect
@@ -275,7 +275,7 @@ def _prepare(path: Path, pragmas: Pragmas) -> None:
         connection.close()
 
 
-def _recognize(connection: apsw.Connection) -> None:
+def recognize(connection: apsw.Connection) -> None:
     """DatabaseError unless the file is empty or this service's, and of no newer schema."""
     connection.execute("BEGIN")  # one look: another process may be migrating
     application = connection.execute("PRAGMA application_id").get

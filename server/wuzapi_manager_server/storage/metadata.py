@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from peewee import fn
 
 from wuzapi_manager_server.storage import faults
 from wuzapi_manager_server.storage.checksums import intact
-from wuzapi_manager_server.storage.database import Database
+from wuzapi_manager_server.storage.database import Database, recognize
+from wuzapi_manager_server.storage.looking import looked_into
+from wuzapi_manager_server.storage.migrations import version_of
 from wuzapi_manager_server.storage.models import Clock, SystemMetadata, moment_of, moment_text
 
 _M = SystemMetadata
@@ -58,6 +61,30 @@ class MetadataStore:
     def delete(self, key: str) -> bool:
         """Removes a value, and says whether there was one."""
         return self._database.run(_M.delete().where(_M.key == key)) > 0
+
+
+def keys_at(path: Path) -> dict[str, datetime]:
+    """All keys of a database of this service, also of an older schema, and since when they are there.
+
+    None where there is no database yet. Nothing is made, migrated or written. DatabaseError where it cannot be read, is
+    another program's or has a newer schema.
+    """
+    try:
+        with looked_into(path) as connection:
+            recognize(connection)
+            if not version_of(connection):
+                return {}
+            rows = connection.execute("SELECT key, created_at FROM system_metadata").fetchall()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise faults.of_system(error) from error
+    except faults.ERRORS as error:
+        raise faults.translated(error) from error
+    try:
+        return {str(key): moment_of(str(created_at)) for key, created_at in rows}
+    except ValueError as error:
+        raise faults.corrupt() from error
 
 
 def _metadata(row: tuple[str, str, str, str]) -> Metadata:

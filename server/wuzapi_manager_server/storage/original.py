@@ -1,9 +1,7 @@
 """Reads the database of the Node.js application that this service replaces. The file itself is left as it is."""
 
-import shutil
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from errno import ENOSPC
 from hashlib import file_digest, sha256
@@ -15,6 +13,7 @@ import orjson
 from wuzapi_manager_server.errors import DatabaseError, Text
 from wuzapi_manager_server.storage import faults
 from wuzapi_manager_server.storage.checksums import bytes_as_json
+from wuzapi_manager_server.storage.looking import copied
 from wuzapi_manager_server.storage.migrations import APPLICATION_ID
 
 MAX_ROWS = 100_000
@@ -77,7 +76,7 @@ def read_original(file: Path) -> Original:
     writes may be.
     """
     try:
-        with _copy(file) as copy:
+        with copied(file) as copy:
             of_file = _file_digest(copy)
             with closing(apsw.Connection(str(copy))) as database:
                 return _read(database, of_file)
@@ -93,18 +92,6 @@ def read_original(file: Path) -> Original:
         raise _foreign("is no SQLite database", "não é um banco SQLite") from None
     except faults.ERRORS as error:
         raise faults.translated(error) from error
-
-
-@contextmanager
-def _copy(file: Path) -> Iterator[Path]:
-    """A copy with what SQLite needs beside it: the log of writes, and the journal that undoes a write cut short."""
-    with tempfile.TemporaryDirectory(prefix="wuzapi-manager-adopt-") as folder:
-        copy = Path(folder) / "original.db"
-        shutil.copyfile(file, copy)
-        for ending in ("-wal", "-journal"):
-            with suppress(FileNotFoundError):
-                shutil.copyfile(file.with_name(file.name + ending), copy.with_name(copy.name + ending))
-        yield copy
 
 
 def _file_digest(copy: Path) -> tuple[str, ...]:

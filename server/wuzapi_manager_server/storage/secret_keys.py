@@ -81,16 +81,18 @@ def add_key(data_dir: Path) -> list[str]:
     return keys
 
 
-def load_admin_token(setting: str | None, data_dir: Path) -> tuple[str, Path | None]:
-    """The token set, or that of `<data>/admin.token`, which is made where it is not there, and the file if it counts.
+def load_admin_token(setting: str | None, data_dir: Path, *, may_make: bool = True) -> tuple[str, Path | None]:
+    """The token set, or that of `<data>/admin.token`, and the file if it counts; it is made where `may_make`.
 
-    DatabaseError where the file cannot be read or written, or holds no token.
+    DatabaseError where there is none and none may be made, or the file cannot be read or written or holds no token.
     """
     if setting:
         return setting, None
     file = data_dir / TOKEN_FILE
     try:
         if not file.exists():
+            if not may_make:
+                raise _no_token()
             _publish(file, secrets.token_urlsafe(_TOKEN_BYTES) + "\n")
         token = file.read_text(encoding="ascii", errors="replace").strip()
     except OSError as error:
@@ -139,6 +141,14 @@ def _no_keys() -> DatabaseError:
             "Set SECRET_KEYS to the key, or restore the file secret.key beside the database; no new key is made",
             "Defina SECRET_KEYS ou restaure o arquivo secret.key junto ao banco; nenhuma chave nova é criada",
         ),
+    )
+
+
+def _no_token() -> DatabaseError:
+    return faults.refused(
+        "The administrator's token is not here",
+        "O token do administrador não está disponível",
+        suggestion=Text("Set WUZAPI_ADMIN_TOKEN", "Defina WUZAPI_ADMIN_TOKEN"),
     )
 
 
