@@ -14,6 +14,7 @@ from wuzapi_manager_server.opening import beside_others, open_database, open_sec
 from wuzapi_manager_server.services.adopt import Plan, adopt, planned
 from wuzapi_manager_server.services.callers import no_wuzapi
 from wuzapi_manager_server.settings import Settings
+from wuzapi_manager_server.storage.audit import AuditStore
 from wuzapi_manager_server.storage.branding import BrandingStore
 from wuzapi_manager_server.storage.connections import ConnectionStore
 from wuzapi_manager_server.storage.metadata import MetadataStore, keys_at
@@ -66,7 +67,8 @@ async def _adopted_by(settings: Settings, plan: Plan) -> list[Connection]:
     try:
         box = open_secrets(settings, database)
         stores = ConnectionStore(database, box, now_utc), BrandingStore(database, now_utc)
-        return await adopt(plan, database, *stores, MetadataStore(database, now_utc))
+        metadata, audits = MetadataStore(database, now_utc), AuditStore(database, box, now_utc)
+        return await adopt(plan, database, *stores, metadata, audits)
     finally:
         await database.close()
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from wuzapi_manager_server import observe
-from wuzapi_manager_server.domain.audit import Deed
+from wuzapi_manager_server.domain.audit import COMMAND_LINE, Deed
 from wuzapi_manager_server.domain.backup import Backup
 from wuzapi_manager_server.errors import ServiceError
 from wuzapi_manager_server.opening import (
@@ -29,9 +29,6 @@ from wuzapi_manager_server.storage.models import now_utc
 from wuzapi_manager_server.storage.set_aside import is_unusable, put_in_place
 
 T = TypeVar("T")
-
-_PEER = "command line"
-"""Where the audit log says that it was done from."""
 
 
 def create(settings: Settings, _chosen: argparse.Namespace) -> int:
@@ -118,9 +115,9 @@ class Tell:
         try:
             done = await work
         except ServiceError as error:
-            await self._audit.by_itself(rpc, deed, error.code.value, peer=_PEER)
+            await self._audit.by_itself(rpc, deed, error.code.value, peer=COMMAND_LINE)
             raise
-        await self._audit.by_itself(rpc, deed, peer=_PEER)
+        await self._audit.by_itself(rpc, deed, peer=COMMAND_LINE)
         return done
 
 

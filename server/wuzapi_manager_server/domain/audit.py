@@ -32,6 +32,9 @@ class Actor:
 
 
 SYSTEM = Actor()
+COMMAND_LINE = "command line"
+"""The peer of what was done from there, as done by the system; the action is the call that does the same."""
+
 acting: ContextVar[Actor] = ContextVar("acting", default=SYSTEM)
 """The actor of the call under way; the system itself outside of calls."""
 

@@ -5,10 +5,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from wuzapi_manager_server.domain.adoption import Adopted, branding_of, connection_of
+from wuzapi_manager_server.domain.audit import (
+    COMMAND_LINE,
+    Actor,
+    acting_as,
+    branding_facts,
+    changed,
+    connection_facts,
+    created,
+)
 from wuzapi_manager_server.domain.branding import Branding
 from wuzapi_manager_server.domain.connection import Connection, Source
 from wuzapi_manager_server.domain.connection_rules import violations_of
 from wuzapi_manager_server.errors import AlreadyExists, Text
+from wuzapi_manager_server.storage.audit import AuditStore
 from wuzapi_manager_server.storage.branding import BrandingStore
 from wuzapi_manager_server.storage.connections import ConnectionStore
 from wuzapi_manager_server.storage.database import Database
@@ -20,6 +30,8 @@ Refuses = Callable[[Source], Text | None]
 ADOPTED = "system.adopted."
 """The beginning of the metadata key that tells that a file was adopted; a digest of it ends the key."""
 
+_CONNECTING = Actor(action="/wuzapi_manager.v1.ConnectionService/CreateConnection", peer=COMMAND_LINE)
+_BRANDING = Actor(action="/wuzapi_manager.v1.BrandingService/UpdateBranding", peer=COMMAND_LINE)
 _OWN_KEYS = ("schema_version",)
 _MAX_KEY, _MAX_VALUE = 255, 65_536
 
@@ -67,9 +79,14 @@ def planned(
 
 
 async def adopt(
-    plan: Plan, database: Database, connections: ConnectionStore, brandings: BrandingStore, metadata: MetadataStore
+    plan: Plan,
+    database: Database,
+    connections: ConnectionStore,
+    brandings: BrandingStore,
+    metadata: MetadataStore,
+    audits: AuditStore,
 ) -> list[Connection]:
-    """Does what was planned, all or nothing, and gives the connections made, in order.
+    """Does what was planned, all or nothing, and gives the connections made, in order. The audit log tells of each.
 
     AlreadyExists where a file that held the same was adopted before.
     """
@@ -78,9 +95,13 @@ async def adopt(
         refusal = _refusal([found.create_time for mark in plan.marks if (found := metadata.get(mark))])
         if refusal is not None:
             raise refusal
-        made = [connections.create(each.connection) for each in plan.comes if each.connection is not None]
+        with acting_as(_CONNECTING):
+            made = [_made(each.connection, connections, audits) for each in plan.comes if each.connection is not None]
         if plan.branding is not None:
-            brandings.add(plan.branding, None)
+            before = brandings.get(brandings.current_revision()) or Branding()
+            added = brandings.add(plan.branding, None)
+            with acting_as(_BRANDING):
+                audits.record(changed("branding", branding_facts(before), branding_facts(added)))
         for key, value in plan.metadata:
             if metadata.get(key) is None:  # nobody has set it since
                 metadata.set(key, value)
@@ -88,6 +109,13 @@ async def adopt(
         return made
 
     return await database.write(work)
+
+
+def _made(connection: Connection, connections: ConnectionStore, audits: AuditStore) -> Connection:
+    made = connections.create(connection)
+    told = replace(made, source=connection.source)  # it tells whether a secret was given
+    audits.record(created(f"connections/{made.id}", connection_facts(told, audits.handle)))
+    return made
 
 
 def _refusal(adopted: Sequence[datetime]) -> AlreadyExists | None:

@@ -73,6 +73,12 @@ POSTGRES: dict[str, object] = {
     "field_mappings": '{"numero": "order_number"}',
     "status": "inactive",
 }
+LEADS: dict[str, object] = {"name": "Leads", "type": "SQLITE", "database_name": "leads.db", "table_name": "leads"}
+BRANDING: list[dict[str, object]] = [
+    {"app_name": "Old"},
+    {"app_name": "Loja São João", "primary_color": "#a0b1c2", "logo_url": "javascript:x"},
+]
+METADATA = {"schema_version": "2", "install_id": "abc", "system.adopted.x": "1"}
 
 
 def write(
