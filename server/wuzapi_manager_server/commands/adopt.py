@@ -4,22 +4,25 @@ import argparse
 import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
+from wuzapi_manager_server.domain.adopted_source import SHOWS_OWN_TABLES
 from wuzapi_manager_server.domain.adoption import Adopted
 from wuzapi_manager_server.domain.connection import Connection, Source, Sqlite
 from wuzapi_manager_server.domain.deadline import Deadline
-from wuzapi_manager_server.errors import Text
+from wuzapi_manager_server.errors import ConnectionFailed, ServiceError, Text
 from wuzapi_manager_server.opening import beside_others, open_database, open_secrets, sqlite_folder
 from wuzapi_manager_server.services.adopt import Plan, adopt, planned
 from wuzapi_manager_server.services.callers import no_wuzapi
 from wuzapi_manager_server.settings import Settings
+from wuzapi_manager_server.sources.sqlite_folder import SqliteFolder
 from wuzapi_manager_server.storage.audit import AuditStore
 from wuzapi_manager_server.storage.branding import BrandingStore
 from wuzapi_manager_server.storage.connections import ConnectionStore
 from wuzapi_manager_server.storage.metadata import MetadataStore, keys_at
 from wuzapi_manager_server.storage.models import now_utc
-from wuzapi_manager_server.storage.original import read_original
+from wuzapi_manager_server.storage.original import is_original, read_original
 from wuzapi_manager_server.storage.secret_keys import load_admin_token
 from wuzapi_manager_server.upstreams.wuzapi import Wuzapi
 
@@ -43,10 +46,7 @@ def take_over(settings: Settings, file: Path, *, apply: bool, everyone: bool, sa
     with ThreadPoolExecutor(1) as pool:
         folder = sqlite_folder(settings, pool)
 
-        def refuses(source: Source) -> Text | None:
-            return folder.check(source.database) if isinstance(source, Sqlite) else None
-
-        plan = planned(original, file.name, refuses, keys_at(settings.sqlite_db_path), users)
+        plan = planned(original, file.name, partial(_refusal, folder), keys_at(settings.sqlite_db_path), users)
     for line in _told(plan):
         say(line)
     if not apply:
@@ -59,6 +59,21 @@ def take_over(settings: Settings, file: Path, *, apply: bool, everyone: bool, sa
         say(f"made connection {connection.id} {connection.name!r}")
     say(f"Done: {len(plan.comes)} connections. Try each with TestConnection; {file.name} is as it was.")
     return 0
+
+
+def _refusal(folder: SqliteFolder, source: Source) -> Text | None:
+    """Why a source may not come over: where it lies, or what its file holds."""
+    if not isinstance(source, Sqlite):
+        return None
+    try:
+        file = folder.resolve(source.database)
+    except ConnectionFailed:  # it may be put there later
+        return None
+    except ServiceError as error:
+        return error.text
+    return (
+        Text(SHOWS_OWN_TABLES, "mostra as tabelas da própria aplicação, com as senhas") if is_original(file) else None
+    )
 
 
 async def _adopted_by(settings: Settings, plan: Plan) -> list[Connection]:
@@ -95,7 +110,7 @@ def _told(plan: Plan) -> Iterator[str]:
         yield f"  branding of {plan.branding.app_name!r}"
         yield from (f"      note: {note}" for note in plan.branding_notes)
     if plan.metadata:
-        yield f"  {len(plan.metadata)} metadata values: {', '.join(key for key, _ in plan.metadata)}"
+        yield f"  {len(plan.metadata)} metadata values: {', '.join(plan.metadata)}"
     if plan.stays or plan.metadata_notes:
         yield "Stays behind:"
     for each in plan.stays:

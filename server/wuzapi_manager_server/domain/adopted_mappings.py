@@ -73,14 +73,13 @@ def _mapping(item: Mapping[str, object]) -> tuple[FieldMapping, tuple[str, ...]]
 def _validation(raw: object) -> tuple[Validation, list[str]]:
     """The rules that hold here too, and the names of those that do not."""
     rules = raw if isinstance(raw, Mapping) else {}
-    options = rules.get("options")
     wanted: dict[str, object] = {
         "pattern": rules.get("pattern") or "",
         "min_length": _first(rules, "minLength", "min_length") or 0,
         "max_length": _first(rules, "maxLength", "max_length") or 0,
         "min": rules.get("min"),
         "max": rules.get("max"),
-        "options": tuple(map(str, options)) if isinstance(options, list) else (),
+        "options": _options(rules.get("options")),
     }
     known = Validation()
     dropped = []
@@ -91,6 +90,17 @@ def _validation(raw: object) -> tuple[Validation, list[str]]:
         else:
             known = rule
     return known, dropped
+
+
+def _options(raw: object) -> tuple[str, ...] | None:
+    """The options as texts; None where they are no list of texts and numbers."""
+    if not raw:
+        return ()
+    if not isinstance(raw, list) or any(
+        isinstance(each, bool) or not isinstance(each, str | int | float) for each in raw
+    ):
+        return None
+    return tuple(map(str, raw))
 
 
 def _rule(known: Validation, part: str, value: object) -> Validation | None:

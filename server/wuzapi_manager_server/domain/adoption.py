@@ -6,23 +6,23 @@ operator's terminal, and hold no secret.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
 
 from wuzapi_manager_server.domain.adopted_json import Unkept, kept_json
 from wuzapi_manager_server.domain.adopted_mappings import mappings_of
 from wuzapi_manager_server.domain.adopted_row import Record, no_texts, text_of
+from wuzapi_manager_server.domain.adopted_source import (
+    LINK_FIELDS,
+    NEEDED,
+    SHOWS_OWN_TABLES,
+    kind_of,
+    names_own_tables,
+    port_notes,
+    port_problems,
+    source_of,
+)
 from wuzapi_manager_server.domain.branding import DEFAULT_APP_NAME, Branding
 from wuzapi_manager_server.domain.branding_rules import kept
-from wuzapi_manager_server.domain.connection import (
-    Connection,
-    ConnectionStatus,
-    Mysql,
-    Nocodb,
-    Postgresql,
-    Source,
-    Sqlite,
-    TlsMode,
-)
+from wuzapi_manager_server.domain.connection import Connection, ConnectionStatus
 from wuzapi_manager_server.domain.connection_rules import violations_of
 from wuzapi_manager_server.domain.table import Json
 from wuzapi_manager_server.errors import InvalidInput
@@ -30,17 +30,6 @@ from wuzapi_manager_server.errors import InvalidInput
 EVERYONE = "admin"
 """In the original a user of this name among the assigned ones means every user."""
 
-_OWN_FILE = "wuzapi.db"
-_POSTGRESQL_PORT, _MYSQL_PORT = 5_432, 3_306
-_LINK_FIELDS = {"SQLITE": "ChatWootToken", "NOCODB": "ChatWootToken", "MYSQL": "user_token", "POSTGRESQL": "user_token"}
-_OF_ALL = ("name", "type", "database_name", "table_name", "assigned_users", "user_link_field", "field_mappings")
-_OF_SERVERS = (*_OF_ALL, "host", "port", "username", "password")
-_NEEDED = {
-    "SQLITE": _OF_ALL,
-    "NOCODB": (*_OF_ALL, "host", "password", "nocodb_token", "nocodb_project_id", "nocodb_table_id"),
-    "MYSQL": _OF_SERVERS,
-    "POSTGRESQL": _OF_SERVERS,
-}
 _BRANDING = (
     "app_name",
     "logo_url",
@@ -65,17 +54,16 @@ class Adopted:
 def connection_of(row: Record, file_name: str) -> Adopted:
     """What a row of `database_connections` becomes; `file_name` is that of the database it stands in."""
     name = text_of(row, "name")
-    kind = text_of(row, "type").upper()
-    kind = "POSTGRESQL" if kind == "POSTGRES" else kind
+    kind = kind_of(row)
     label = f"connection {row.get('id')} {name!r} ({kind or 'no type'})"
-    if kind not in _LINK_FIELDS:
+    if kind not in LINK_FIELDS:
         return Adopted(label, notes=no_texts(row, ("type",)) or ("this service has no source of that type",))
-    if kind == "SQLITE" and PurePath(text_of(row, "database_name").replace("\\", "/")).name in {_OWN_FILE, file_name}:
-        return Adopted(label, notes=("it shows the application's own tables, with the passwords in them",))
-    unread = no_texts(row, _NEEDED[kind])
+    if kind == "SQLITE" and names_own_tables(row, file_name):
+        return Adopted(label, notes=(SHOWS_OWN_TABLES,))
+    unread = no_texts(row, NEEDED[kind]) or port_problems(kind, row)
     if unread:
         return Adopted(label, notes=unread)
-    link_field = text_of(row, "user_link_field") or _LINK_FIELDS[kind]
+    link_field = text_of(row, "user_link_field") or LINK_FIELDS[kind]
     try:
         mapped = mappings_of(row.get("field_mappings"), link_field)
     except Unkept as error:
@@ -85,14 +73,14 @@ def connection_of(row: Record, file_name: str) -> Adopted:
     status, about_status = _status(row)
     connection = Connection(
         name=name,
-        source=_source(kind, row),
+        source=source_of(kind, row),
         status=status,
         assigned_users=users,
         user_link_field=link_field,
         field_mappings=mapped.mappings,
         view_configuration=view,
     )
-    notes = (*about_users, *mapped.notes, *about_view, *about_status, *_about_port(kind, row))
+    notes = (*about_users, *mapped.notes, *about_view, *about_status, *port_notes(kind, row))
     wrong = tuple(f"{violation.field} {violation.text.en}" for violation in violations_of(connection))
     if wrong:
         return Adopted(label, notes=wrong)
@@ -121,33 +109,6 @@ def _branding(given: Mapping[str, str]) -> Branding:
         support_phone=given["support_phone"],
         og_image_url=given["og_image_url"],
     )
-
-
-def _source(kind: str, row: Record) -> Source:
-    database, table = text_of(row, "database_name"), text_of(row, "table_name")
-    if kind == "SQLITE":
-        return Sqlite(database, table)
-    if kind == "NOCODB":
-        secret = text_of(row, "nocodb_token") or text_of(row, "password")
-        project = text_of(row, "nocodb_project_id") or database
-        return Nocodb(text_of(row, "host").rstrip("/"), project, text_of(row, "nocodb_table_id") or table, secret)
-    port = row.get("port")
-    return (Mysql if kind == "MYSQL" else Postgresql)(
-        host=text_of(row, "host"),
-        port=port if isinstance(port, int) else int(str(port)) if str(port).isdecimal() else 0,
-        database=database,
-        username=text_of(row, "username"),
-        table_name=table,
-        tls_mode=TlsMode.PREFER,
-        secret=text_of(row, "password", strip=False),
-    )
-
-
-def _about_port(kind: str, row: Record) -> tuple[str, ...]:
-    if kind == "MYSQL" and str(row.get("port")) == str(_POSTGRESQL_PORT):
-        # The original's default for every type.
-        return (f"its port is {_POSTGRESQL_PORT}, PostgreSQL's: MySQL's own is {_MYSQL_PORT}",)
-    return ()
 
 
 def _users(row: Record) -> tuple[tuple[str, ...], bool, tuple[str, ...]]:

@@ -1,9 +1,10 @@
 """Takes over the database of the Node.js application that this service replaces: a plan first, then the deed."""
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from wuzapi_manager_server.domain.adopted_metadata import metadata_of
 from wuzapi_manager_server.domain.adoption import Adopted, branding_of, connection_of
 from wuzapi_manager_server.domain.audit import (
     COMMAND_LINE,
@@ -32,8 +33,6 @@ ADOPTED = "system.adopted."
 
 _CONNECTING = Actor(action="/wuzapi_manager.v1.ConnectionService/CreateConnection", peer=COMMAND_LINE)
 _BRANDING = Actor(action="/wuzapi_manager.v1.BrandingService/UpdateBranding", peer=COMMAND_LINE)
-_OWN_KEYS = ("schema_version",)
-_MAX_KEY, _MAX_VALUE = 255, 65_536
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Plan:
     stays: tuple[Adopted, ...]
     branding: Branding | None
     branding_notes: tuple[str, ...]
-    metadata: tuple[tuple[str, str], ...]
+    metadata: Mapping[str, str]
     metadata_notes: tuple[str, ...]
     marks: tuple[str, ...]
     refusal: AlreadyExists | None
@@ -64,7 +63,7 @@ def planned(
     """
     adopted = [_judged(connection_of(row, file_name), refuses, all_users) for row in original.connections]
     branding, about_branding = branding_of(original.branding) if original.branding else (None, ())
-    values, about_metadata = _metadata(original, keys)
+    values, about_metadata = metadata_of(original.metadata, keys)
     marks = tuple(ADOPTED + digest for digest in original.digests)
     return Plan(
         comes=tuple(each for each in adopted if each.connection is not None),
@@ -102,7 +101,7 @@ async def adopt(
             added = brandings.add(plan.branding, None)
             with acting_as(_BRANDING):
                 audits.record(changed("branding", branding_facts(before), branding_facts(added)))
-        for key, value in plan.metadata:
+        for key, value in plan.metadata.items():
             if metadata.get(key) is None:  # nobody has set it since
                 metadata.set(key, value)
         metadata.set(plan.marks[0], str(len(made)))
@@ -149,19 +148,3 @@ def _judged(adopted: Adopted, refuses: Refuses, all_users: Sequence[str] | None)
     if wrong:
         return Adopted(adopted.label, notes=wrong)
     return replace(adopted, connection=shown, notes=(*adopted.notes, f"all {len(all_users)} users of WUZAPI get it"))
-
-
-def _metadata(original: Original, here: Container[str]) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    comes: dict[str, str] = {}
-    notes: list[str] = []
-    for row in original.metadata:
-        key, value = str(row.get("key") or ""), str(row.get("value") or "")
-        if key in _OWN_KEYS or key.startswith("system."):
-            notes.append(f"{key!r} is the original's own and stays behind")
-        elif not 0 < len(key) <= _MAX_KEY or not key.isprintable() or len(value.encode()) > _MAX_VALUE:
-            notes.append(f"{key[:40]!r} is too long or not printable and stays behind")
-        elif key in here:
-            notes.append(f"{key!r} is set here already and stays as it is")
-        else:
-            comes[key] = value
-    return tuple(comes.items()), tuple(notes)

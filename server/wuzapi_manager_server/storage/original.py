@@ -13,12 +13,12 @@ import orjson
 from wuzapi_manager_server.errors import DatabaseError, Text
 from wuzapi_manager_server.storage import faults
 from wuzapi_manager_server.storage.checksums import bytes_as_json
-from wuzapi_manager_server.storage.looking import copied
+from wuzapi_manager_server.storage.looking import copied, looked_into
 from wuzapi_manager_server.storage.migrations import APPLICATION_ID
 
-MAX_ROWS = 100_000
+_CONNECTIONS = "database_connections"
 _COLUMNS = {
-    "database_connections": (
+    _CONNECTIONS: (
         "id",
         "name",
         "type",
@@ -51,6 +51,8 @@ _COLUMNS = {
     "system_metadata": ("key", "value"),
 }
 """What is read, by table. The first column orders the rows."""
+
+_REQUIRED = {_CONNECTIONS: {"id", "name", "type"}, "branding_config": {"id"}, "system_metadata": {"key", "value"}}
 
 Record = Mapping[str, object]
 
@@ -94,6 +96,16 @@ def read_original(file: Path) -> Original:
         raise faults.translated(error) from error
 
 
+def is_original(file: Path) -> bool:
+    """Whether the file can be read and has the table of the original's connections, with all passwords in it."""
+    try:
+        with looked_into(file) as database:
+            found = database.execute("SELECT 1 FROM sqlite_schema WHERE lower(name) = ?", (_CONNECTIONS,))
+            return bool(found.fetchall())
+    except (OSError, *faults.ERRORS):
+        return False
+
+
 def _file_digest(copy: Path) -> tuple[str, ...]:
     """The SHA-256 of the file; none where something beside it counts too."""
     if any(each.stat().st_size for each in copy.parent.iterdir() if each != copy):
@@ -115,14 +127,14 @@ def _read(database: apsw.Connection, of_file: tuple[str, ...]) -> Original:
             suggestion=Text("Stop the application and try again", "Pare a aplicação e tente novamente"),
         )
     names = {str(name).lower() for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    if "database_connections" not in names:
+    if _CONNECTIONS not in names:
         raise _foreign(
             "has no table database_connections: it is no database of the original application",
             "não tem a tabela database_connections: não é um banco da aplicação original",
         )
     branding = _rows(database, "branding_config", "DESC LIMIT 1") if "branding_config" in names else ()
     metadata = _rows(database, "system_metadata") if "system_metadata" in names else ()
-    connections = _rows(database, "database_connections")
+    connections = _rows(database, _CONNECTIONS)
     return Original(
         digests=(_digest((connections, branding, metadata)), *of_file),
         connections=connections,
@@ -131,9 +143,11 @@ def _read(database: apsw.Connection, of_file: tuple[str, ...]) -> Original:
     )
 
 
-def _rows(database: apsw.Connection, table: str, which: str = f"LIMIT {MAX_ROWS}") -> tuple[Record, ...]:
+def _rows(database: apsw.Connection, table: str, which: str = "") -> tuple[Record, ...]:
     encoding = str(database.execute("PRAGMA encoding").get)
     there = {str(name).lower() for _, name, *_ in database.execute(f"PRAGMA table_info({table})")}
+    for name in sorted(_REQUIRED[table] - there):
+        raise _foreign(f"has no column {name} in its table {table}", f"não tem a coluna {name} na tabela {table}")
     names = [name for name in _COLUMNS[table] if name in there]
     # One text that is none would end the reading of all: texts are read as bytes, and told from BLOBs by their type.
     columns = ", ".join(

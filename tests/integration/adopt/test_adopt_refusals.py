@@ -10,6 +10,7 @@ import pytest
 from tests.contract.server import world_in
 from tests.integration.adopt.command import adopt, every_connection
 from tests.integration.adopt.original import LEADS, POSTGRES, write
+from wuzapi_manager_server.storage.original import read_original
 
 
 def test_sqlite_files_outside_of_the_folder_stay_behind(tmp_path: Path) -> None:
@@ -37,6 +38,57 @@ def test_what_is_no_such_database_is_one_sentence(content: bytes | None, said: s
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(said)
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("database_connections", "id"),
+        ("database_connections", "type"),
+        ("branding_config", "id"),
+        ("system_metadata", "key"),
+    ],
+)
+def test_a_column_that_is_missing_is_named(table: str, column: str, original: Path, tmp_path: Path) -> None:
+    """It is one sentence, not an error of the database."""
+    with closing(sqlite3.connect(original)) as database, database:
+        others = [name for _, name, *_ in database.execute(f"PRAGMA table_info({table})") if name != column]
+        database.executescript(
+            f"CREATE TABLE part AS SELECT {', '.join(others)} FROM {table}; DROP TABLE {table};"
+            f"ALTER TABLE part RENAME TO {table}"
+        )
+    done = adopt(tmp_path, str(original))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"The file has no column {column} in its table {table}")
+
+
+def test_a_copy_of_the_original_is_no_source(original: Path, tmp_path: Path) -> None:
+    """A file below the sources that has the table of connections stays behind, whatever it and the row are called."""
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "innocent.db").write_bytes(original.read_bytes())
+    with closing(sqlite3.connect(tmp_path / "sources" / "leads.db")) as database:
+        database.execute("CREATE TABLE leads (id)")
+    (tmp_path / "sources" / "text.db").write_text("no database")
+    names = ("innocent.db", "leads.db", "text.db", "missing.db")
+    file = write(tmp_path / "x.db", [LEADS | {"name": name, "database_name": name} for name in names])
+    before = sorted((tmp_path / "sources").iterdir())
+    done = adopt(tmp_path, str(file))
+    assert "Comes over: 3 connections" in done.stdout
+    assert "connection 1 'innocent.db' (SQLITE): it shows the application's own tables" in done.stdout
+    assert sorted((tmp_path / "sources").iterdir()) == before
+
+
+def test_rows_come_over_however_many_there_are(tmp_path: Path) -> None:
+    """No bound cuts them silently."""
+    file = write(tmp_path / "original.db", [LEADS])
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute(
+            "INSERT INTO system_metadata (key, value) WITH RECURSIVE n (i) AS"
+            " (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100001) SELECT 'key-' || i, i FROM n"
+        )
+    read = read_original(file)
+    assert len(read.metadata) == 100_001
+    assert read.metadata[0] == {"key": "key-1", "value": "1"}
 
 
 def test_a_database_of_this_service_is_refused(original: Path, tmp_path: Path) -> None:

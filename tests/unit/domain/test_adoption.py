@@ -7,6 +7,7 @@ import pytest
 
 from tests.integration.adopt.original import NOCODB, OWN_TABLES, POSTGRES, SECRETS
 from wuzapi_manager_server.domain.adopted_mappings import mappings_of
+from wuzapi_manager_server.domain.adopted_metadata import metadata_of
 from wuzapi_manager_server.domain.adoption import branding_of, connection_of
 from wuzapi_manager_server.domain.connection import (
     Connection,
@@ -75,13 +76,46 @@ def test_mysql_with_the_default_port_is_told() -> None:
     assert any("3306" in note for note in connection_of(POSTGRES | {"type": "MYSQL", "port": 5432}, "x.db").notes)
 
 
-@pytest.mark.parametrize("database", ["wuzapi.db", "./data/wuzapi.db", "C:\\app\\wuzapi.db", "copy.db", "/x/copy.db"])
+@pytest.mark.parametrize(
+    "database",
+    [
+        *("wuzapi.db", "./data/wuzapi.db", "C:\\app\\wuzapi.db", "copy.db", "/x/copy.db", "WUZAPI.DB", "Copy.DB"),
+        *("file:wuzapi.db?mode=ro", "FILE:///srv/data/WuzAPI.db", "file:data%2Fwuzapi.db?cache=shared", "wuzapi.db?x"),
+    ],
+)
 def test_the_application_s_own_tables_stay_behind(database: str) -> None:
     """The row that shows the application's own tables never becomes a connection, whatever its path or table."""
     row = OWN_TABLES | {"database_name": database, "table_name": "anything"}
     found = connection_of(row, "copy.db")
     assert found.connection is None
     assert "passwords" in found.notes[0]
+
+
+@pytest.mark.parametrize("table", ["database_connections", "Database_Connections", 'main."database_connections"'])
+def test_the_table_of_connections_stays_behind_in_any_file(table: str) -> None:
+    """A copy of the application's database under another name has the passwords too."""
+    found = connection_of(OWN_TABLES | {"database_name": "leads.db", "table_name": table}, "copy.db")
+    assert found.connection is None
+    assert "passwords" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("port", "kept"), [(None, 0), ("", 0), (" 5433 ", 5433), (5433, 5433), (5433.0, 5433), ("0005433", 5433)]
+)
+def test_ports_that_are_one(port: object, kept: int) -> None:
+    """A whole number, however it is kept; none is the type's own."""
+    made = adopted(**POSTGRES | {"port": port})
+    assert isinstance(made.source, Postgresql)
+    assert made.source.port == kept
+
+
+@pytest.mark.parametrize("port", ["abc", 5432.7, "5432.7", "٥٤٣٢", "9" * 5_000, -1, 65_536, float("inf")])
+def test_ports_that_are_none(port: object) -> None:
+    """A row does not come over with another port than it had: it is told."""
+    found = connection_of(POSTGRES | {"port": port}, "x.db")
+    assert found.connection is None
+    assert "port" in found.notes[0]
+    assert len(found.notes[0]) < 100
 
 
 def test_another_sqlite_row_comes_over() -> None:
@@ -141,6 +175,16 @@ def test_mappings_of_a_list() -> None:
     assert all(part in told for part in ("format of 'nome'", "twice", "link field", "'codigo' cannot be required"))
     assert "the pattern of 'cep'" in told
     assert "the min of 'cep'" in told
+
+
+@pytest.mark.parametrize("options", [[{"value": 1}], [None], [True], "a,b"])
+def test_options_that_are_no_texts_stay_behind(options: Json) -> None:
+    """They are not guessed at, and it is told; numbers are texts."""
+    mapped = mappings_of(json.dumps([{"columnName": "a", "label": "A", "validation": {"options": options}}]), "")
+    assert mapped.mappings[0].validation == Validation()
+    assert mapped.notes == ("the options of 'a' stays behind: this service cannot check it",)
+    kept = mappings_of('[{"columnName": "a", "label": "A", "validation": {"options": ["x", 1]}}]', "")
+    assert kept.mappings[0].validation.options == ("x", "1")
 
 
 def test_mappings_of_an_object() -> None:
@@ -259,4 +303,35 @@ def test_values_of_any_kind_are_survived() -> None:
     """Columns of any kind of value are read as texts, never crashed on."""
     row: dict[str, object] = dict.fromkeys([*NOCODB, "username", "port"], 3.5)
     assert connection_of(row | {"type": b"x"}, "x.db").connection is None
-    assert connection_of(row | {"type": "MYSQL", "assigned_users": json.dumps({"a": 1})}, "x.db").connection
+    odd = {"type": "MYSQL", "assigned_users": json.dumps({"a": 1}), "port": 3306.0}
+    assert connection_of(row | odd, "x.db").connection
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [
+        ("schema_version", "2", "is the original's own"),
+        ("system.install", "x", "is the original's own"),
+        ("taken", "x", "is set here already"),
+        ("a key", "x", "its key must be 1 to 100 letters"),
+        ("a" * 101, "x", "its key must be 1 to 100 letters"),
+        ("chave_é", "x", "its key must be 1 to 100 letters"),
+        (None, "x", "its key is required"),
+        (b"key", "x", "its key is no text"),
+        ("bytes", b"x", "its value is no text"),
+        ("long", "é" * 32_769, "its value has 65538 bytes"),
+    ],
+)
+def test_metadata_that_no_caller_could_set_stays_behind(key: object, value: object, why: str) -> None:
+    """The rules are those of SetMetadata; why is told, and the key shortly."""
+    comes, notes = metadata_of([{"key": key, "value": value}], {"taken"})
+    assert comes == {}
+    assert len(notes) == 1
+    assert why in notes[0]
+    assert len(notes[0]) < 200
+
+
+@pytest.mark.parametrize(("value", "kept"), [("x", "x"), (" x ", " x "), (0, "0"), (1.5, "1.5"), (None, ""), ("", "")])
+def test_metadata_comes_over_as_it_is(value: object, kept: str) -> None:
+    """Numbers are texts here, zero too."""
+    assert metadata_of([{"key": "a.b-c_1", "value": value}], ()) == ({"a.b-c_1": kept}, ())
