@@ -228,7 +228,7 @@ def schema_of(path: Path) -> int:
     """
     try:
         with closing(connected(path)) as connection:
-            _recognize(connection)
+            recognize(connection)
             return version_of(connection)
     except _ERRORS as error:
         raise faults.translated(error) from error
