@@ -114,7 +114,8 @@ def fill_every_table(world: World) -> int:
 def came_back(held: Rows, world: World) -> None:
     """Every row of every table of a backup is in the database as it was, and no other.
 
-    But that versions, revisions and ids go on, and that the log has what was done since.
+    But that versions, revisions and ids go on, that the log has what was done since, and that all processes are told
+    to ask for their users anew.
     """
     found = rows(world.database)
     assert found.keys() == held.keys()
@@ -131,7 +132,9 @@ def came_back(held: Rows, world: World) -> None:
     assert newest[1:] == revisions[-1][1:]
     assert found["audit_events"][: len(held["audit_events"])] == held["audit_events"]
     assert dict(found["sqlite_sequence"]).keys() == dict(held["sqlite_sequence"]).keys()  # type: ignore[arg-type]  # rows of two columns
-    rest = held.keys() - {"database_connections", "branding_config", "audit_events", "sqlite_sequence"}
+    *changes, told = found["user_changes"]
+    assert (changes, told[1]) == (held["user_changes"], "*")
+    rest = held.keys() - {"database_connections", "branding_config", "audit_events", "user_changes", "sqlite_sequence"}
     assert {table: found[table] for table in rest} == {table: held[table] for table in rest}
 
 

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+EVERYONE = "*"
+"""Stands for the ids of all users in what processes tell each other; WUZAPI gives no such id."""
+
 
 @dataclass(frozen=True)
 class Public:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Protocol
 
-from wuzapi_manager_server.domain.caller import Admin, Caller, Public, User, is_admin_token, is_user_token
+from wuzapi_manager_server.domain.caller import EVERYONE, Admin, Caller, Public, User, is_admin_token, is_user_token
 from wuzapi_manager_server.domain.deadline import Deadline, timed_out
 from wuzapi_manager_server.errors import Code, InvalidToken, ServiceError, Text, WuzapiError
 from wuzapi_manager_server.observe import failure, logger
@@ -16,8 +16,6 @@ from wuzapi_manager_server.upstreams.wuzapi import WuzapiUser
 
 LONGEST_TTL = timedelta(hours=24)
 """The longest that users may be kept: what was told of changes may be forgotten afterwards."""
-EVERYONE = "*"
-"""Stands for the ids of all users in what processes tell each other; WUZAPI gives no such id."""
 _LONGEST_QUESTION = 60.0
 _PUBLIC = Public()
 _ADMIN = Admin()

@@ -9,19 +9,24 @@ from pathlib import Path
 
 import apsw
 
+from wuzapi_manager_server.domain.caller import EVERYONE
 from wuzapi_manager_server.storage import faults
 from wuzapi_manager_server.storage.checksums import connected
 from wuzapi_manager_server.storage.integrity import problems_of
+from wuzapi_manager_server.storage.models import moment_text, now_utc
 
 _SEQUENCES = "SELECT name, seq FROM sqlite_sequence"
+
+# Not the audit log: the entries of its chain are numbered without a gap.
+_GO_ON = ("database_connections", "branding_config", "user_changes")
 
 
 def replace_content(live: apsw.Connection, source: Path) -> None:
     """Replaces what `live` holds by what the file `source` holds, which has the same schema. Outside of transactions.
 
     Versions, revisions and ids go on from both, so that what was cached or given to callers as an etag before never
-    passes for what is there now. DatabaseError where it fails: `live` holds what it held then, and its log gives the
-    room back that it took.
+    passes for what is there now, and every process is told to ask for its users anew. DatabaseError where it fails:
+    `live` holds what it held then, and its log gives the room back that it took.
     """
     try:
         reading = connected(source)
@@ -44,17 +49,20 @@ def is_sound(path: Path) -> bool:
 
 
 def _go_on(live: apsw.Connection, source: apsw.Connection) -> None:
+    # Milliseconds grow faster than any version or number does: none of now was one of before.
+    unused = time.time_ns() // 1_000_000
     try:
         sequences = dict(_pairs(live, _SEQUENCES))
     except apsw.CorruptError:  # what is damaged can be replaced too
-        sequences = {}
+        sequences = {"user_changes": unused}
     with source:
-        # Milliseconds grow faster than any version does: no version of now was a version of before.
-        source.execute("UPDATE database_connections SET version = version + ?", (time.time_ns() // 1_000_000,))
-        for table in ("database_connections", "branding_config"):
+        source.execute("UPDATE database_connections SET version = version + ?", (unused,))
+        for table in _GO_ON:
             before = max(sequences.get(table, 0), dict(_pairs(source, _SEQUENCES)).get(table, 0))
             source.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
             source.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, before))
+        told = (EVERYONE, moment_text(now_utc()))
+        source.execute("INSERT INTO user_changes (user_id, created_at) VALUES (?, ?)", told)
         names = [str(row[1]) for row in source.execute("PRAGMA table_info(branding_config)") if row[1] != "id"]
         columns = ", ".join(names)
         source.execute(

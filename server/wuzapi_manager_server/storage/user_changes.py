@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from peewee import SQL, fn
 
+from wuzapi_manager_server.domain.caller import EVERYONE
 from wuzapi_manager_server.storage.checksums import is_intact
 from wuzapi_manager_server.storage.database import Database
 from wuzapi_manager_server.storage.models import Clock, UserChange, compiled, moment_text, named
@@ -14,7 +15,9 @@ PURGE_BATCH = 500
 
 _U = UserChange
 _SINCE = compiled(
-    _U.select(_U.id, fn.IIF(is_intact(_U), _U.user_id, SQL("''"))).where(_U.id >= named("seen")).order_by(_U.id)
+    _U.select(_U.id, fn.IIF(is_intact(_U), _U.user_id, SQL(f"'{EVERYONE}'")))
+    .where(_U.id >= named("seen"))
+    .order_by(_U.id)
 )
 _ADD = compiled(_U.insert({_U.user_id: named("user_id"), _U.created_at: named("created_at")}))
 _PURGE = compiled(
@@ -25,7 +28,7 @@ _PURGE = compiled(
 
 
 class Change(NamedTuple):
-    """A change, and whose; `user_id` is empty where that is not known, or was damaged. Numbers grow."""
+    """A change, and whose; `user_id` is empty where that is not known, EVERYONE where it was damaged. Numbers grow."""
 
     number: int
     user_id: str

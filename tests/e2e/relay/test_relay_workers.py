@@ -113,6 +113,38 @@ def test_cleared_caches_are_so_everywhere(world: World, both: Callable[[str], li
             asked(caller)
 
 
+def removed(world: World, token: str) -> None:
+    """Has the administrator make and delete a user."""
+    world.user(token)
+    world.admin.relay.DeleteUser(pb.DeleteUserRequest(id=user_of(world.wuzapi, token).id))
+
+
+def test_after_a_restore_everybody_is_asked_for_anew_everywhere(
+    world: World, both: Callable[[str], list[Caller]]
+) -> None:
+    """Also where as many changes were told after it as before, which the restored database has not seen."""
+    token, calls = "token-of-the-restored", world.admin.maintenance
+    removed(world, "token-of-the-first")
+    backup = calls.CreateBackup(maintenance.CreateBackupRequest()).backup
+    restore = maintenance.RestoreBackupRequest(name=backup.name)
+    removed(world, "token-of-the-second")
+    world.user(token)
+    callers = both(token)
+    calls.RestoreBackup(restore)
+    world.admin.relay.DeleteUser(pb.DeleteUserRequest(id=user_of(world.wuzapi, token).id))
+    for caller in callers:
+        with refused(grpc.StatusCode.UNAUTHENTICATED, "INVALID_TOKEN"):
+            asked(caller)
+
+    world.user(f"{token}-too")
+    callers = both(f"{token}-too")
+    came = len(world.wuzapi.requests)
+    calls.RestoreBackup(restore)
+    for caller in callers:
+        asked(caller)
+    assert len(world.wuzapi.requests) - came == 2, "each worker has asked once"
+
+
 def test_others_are_not_asked_for_anew(world: World, both: Callable[[str], list[Caller]]) -> None:
     """A change of one user costs the others nothing."""
     world.user("token-of-the-kept")
