@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import apsw
 import pytest
 from grpc import StatusCode
 
@@ -27,6 +28,7 @@ from tests.e2e.samples import create
 from wuzapi_manager.v1 import maintenance_pb2 as pb
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.storage.backups_sealed import seal
+from wuzapi_manager_server.storage.migrations import STEPS, migrate
 
 
 class Stage(NamedTuple):
@@ -142,6 +144,29 @@ def damage(stage: Stage, content: bytes) -> None:
         assert str(stage.folder) not in refusal.message
         assert not listed(stage.world)[name].verified
     stage.world.admin.maintenance.DeleteBackup(pb.DeleteBackupRequest(name=name))
+
+
+def test_a_restore_can_be_tried_out(stage: Stage, tmp_path: Path) -> None:
+    """What a restore would say is said, nothing is changed or made, and the audit log has refusals alone."""
+    world, calls = stage.world, stage.world.admin.maintenance
+    with closing(apsw.Connection(str(tmp_path / "older.db"))) as made_old:
+        migrate(made_old, STEPS[:5])
+    older = plant_plain(stage.folder, stage.good, tmp_path / "older.db")
+    broken = plant(stage.folder, stage.good, stage.content[:-1])
+    with nothing_comes_of_it(stage):
+        for name in (stage.good.name, older):
+            tried = calls.RestoreBackup(pb.RestoreBackupRequest(name=name, validate_only=True))
+            assert (tried.backup, tried.HasField("replaced")) == (listed(world)[name], False)
+            assert tried.schema_version == len(STEPS)
+        with refused(StatusCode.DATA_LOSS, "FILE_SYSTEM_ERROR"):
+            calls.RestoreBackup(pb.RestoreBackupRequest(name=broken, validate_only=True))
+        assert not listed(world)[broken].verified
+        told = calls.ListAuditEvents(pb.ListAuditEventsRequest(target="maintenance", page_size=100)).events
+        told = [each for each in told if each.action.endswith("RestoreBackup")]
+        assert (told[0].target, told[0].outcome) == (f"maintenance/{broken}", "DATA_LOSS")
+        assert older not in str(told)
+    for name in (older, broken):
+        calls.DeleteBackup(pb.DeleteBackupRequest(name=name))
 
 
 def test_a_damaged_database_can_be_restored_over(stage: Stage) -> None:

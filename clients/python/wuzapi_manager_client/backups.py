@@ -31,10 +31,13 @@ class BackupCalls(Calls):
         """Deletes a backup for good. FailedPrecondition for the only one that is verified."""
         self._call(self._maintenance.DeleteBackup, pb.DeleteBackupRequest(name=name), timeout)
 
-    def restore_backup(self, name: str, *, timeout: float | None = None) -> pb.RestoreBackupResponse:
+    def restore_backup(
+        self, name: str, *, validate_only: bool = False, timeout: float | None = None
+    ) -> pb.RestoreBackupResponse:
         """Puts a backup in place of the database, while the service runs.
 
         `replaced` in the answer is a backup of what was there before: restoring that one undoes it. Where anything
-        fails, nothing has changed.
+        fails, nothing has changed. With `validate_only` it is only checked that the backup can be restored.
         """
-        return self._work(self._maintenance.RestoreBackup, pb.RestoreBackupRequest(name=name), timeout)
+        request = pb.RestoreBackupRequest(name=name, validate_only=validate_only)
+        return self._work(self._maintenance.RestoreBackup, request, timeout)

@@ -1788,16 +1788,20 @@ class RestoreBackupRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name. Required."""
+    validate_only: _builtins.bool
+    """Only check that the backup can be restored; nothing is changed."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1813,14 +1817,14 @@ class RestoreBackupResponse(_message.Message):
     REPLACED_FIELD_NUMBER: _builtins.int
     SCHEMA_VERSION_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
-    """How many migrations the database has seen now."""
+    """How many migrations the database has seen now, or would have."""
     @_builtins.property
     def backup(self) -> Global___Backup:
-        """The backup that is in place now."""
+        """The backup that is in place now, or would be."""
 
     @_builtins.property
     def replaced(self) -> Global___Backup:
-        """The backup of what it replaced; not verified where that was damaged."""
+        """The backup of what it replaced; not verified where that was damaged. Unset with validate_only."""
 
     def __init__(
         self,

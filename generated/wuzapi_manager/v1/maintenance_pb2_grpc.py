@@ -328,7 +328,8 @@ class MaintenanceServiceServicer:
         """Puts a backup in place of the database. First it is verified, brought to the newest schema, and its keys are looked
         for; a backup of what it replaces is made, which can be restored in turn. Then readiness is NOT_SERVING until the
         content was exchanged in one transaction and checked. Where anything fails, the old content is there as before; the
-        next restore works. A database that is damaged can be restored over.
+        next restore works. A database that is damaged can be restored over. With validate_only it ends before a backup of
+        what it would replace is made: nothing has changed.
         Etags, page tokens and cached answers from before are not valid afterwards.
 
         - INVALID_ARGUMENT, MISSING_REQUIRED_FIELD: name.

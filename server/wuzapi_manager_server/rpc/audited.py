@@ -1,6 +1,7 @@
 """Which calls the audit log tells of, and what they are about."""
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from enum import Enum
 
 from google.protobuf import descriptor_pool
@@ -17,6 +18,8 @@ _PLACES = {"RelayService": "relay", "MaintenanceService": "maintenance", "Brandi
 # Nothing was begun, and nobody tried for what is not theirs: the service's own log has these.
 _NOT_TOLD = frozenset({"INVALID_ARGUMENT", "UNAUTHENTICATED", "RESOURCE_EXHAUSTED"})
 _MOST_OF_ID = 200
+_dry_run: ContextVar[bool] = ContextVar("dry_run", default=False)
+"""Whether the call under way asks for a check alone."""
 
 
 class Audited(Enum):
@@ -27,14 +30,15 @@ class Audited(Enum):
     BY_ADMINS = "every call of an administrator"
 
     def tells(self, caller: Caller, code: str) -> bool:
-        """Whether a call that ended so is told, unless its request turned out to change nothing."""
+        """Whether the call under way is told, which ended so. A dry run is where it was refused, a read never."""
         if target.get() == READS:
             return False
         match self:
             case Audited.REFUSALS:
                 return code != "OK" and code not in _NOT_TOLD and isinstance(caller, Admin | User)
             case Audited.BY_ADMINS:
-                return code not in _NOT_TOLD and isinstance(caller, Admin)
+                nothing_done = code == "OK" and _dry_run.get()
+                return code not in _NOT_TOLD and isinstance(caller, Admin) and not nothing_done
             case _:
                 return False
 
@@ -49,12 +53,13 @@ def audited(method: str) -> Audited:
 
 
 def telling_target(method: str, parse: Callable[[bytes], object]) -> Callable[[bytes], object]:
-    """`parse`, which also sets the target of the call to what the request names."""
+    """`parse`, which also sets the target of the call to what the request names, and notes a dry run."""
     service = method[1:].partition("/")[0].rpartition(".")[2]
     place = _PLACES.get(service, "connections")
 
     def parsed(raw: bytes) -> object:
         request = parse(raw)
+        _dry_run.set(getattr(request, "validate_only", False))
         named = _target(request, place)
         if named or not target.get():
             target.set(named or place)

@@ -76,8 +76,11 @@ class BackupCalls:
         return pb.DeleteBackupResponse()
 
     async def restore(self, request: pb.RestoreBackupRequest) -> pb.RestoreBackupResponse:
-        """One in place of the database."""
+        """One in place of the database, or whether it could be."""
         required(name=request.name)
+        if request.validate_only:
+            backup, schema = await self._backups.try_out(request.name)
+            return pb.RestoreBackupResponse(backup=backup_to(backup), schema_version=schema)
         done = await self._backups.restore(request.name)
         return pb.RestoreBackupResponse(
             backup=backup_to(done.backup), replaced=backup_to(done.replaced), schema_version=done.schema_version

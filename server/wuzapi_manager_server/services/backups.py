@@ -119,6 +119,16 @@ class Backups:
         backup = self.folder.get(name)
         return await self.alone(f"the restore of {name}", partial(self._restore, backup))
 
+    async def try_out(self, name: str) -> tuple[Backup, int]:
+        """A backup that can be restored, and the version of the schema that the database would have then."""
+        backup = self.folder.get(name)
+
+        async def work() -> int:
+            async with self._on_disk(backup, self._watch) as plain:
+                return await self._fit(plain)
+
+        return backup, await self.alone(f"the verification of {name}", work)
+
     async def fill(self, name: str) -> int:
         """Puts a backup in place of a database that holds nothing yet, and gives the version of its schema."""
         backup = self.folder.get(name)

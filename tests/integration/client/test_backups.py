@@ -63,6 +63,8 @@ def test_what_was_taken_away_brings_the_data_back(world: World, admin: WuzapiMan
     assert (uploaded.sha256, uploaded.origin) == (backup.sha256, pb.BACKUP_ORIGIN_UPLOADED)
     assert uploaded.name != backup.name
     assert admin.verify_backup(uploaded.name).verified
+    assert not admin.restore_backup(uploaded.name, validate_only=True).HasField("replaced")
+    assert admin.get_metadata("site").value == "Olinda"
     restored = admin.restore_backup(uploaded.name)
     assert (restored.backup.name, restored.replaced.origin) == (uploaded.name, pb.BACKUP_ORIGIN_BEFORE_RESTORE)
     assert admin.get_metadata("site").value == "Recife"
