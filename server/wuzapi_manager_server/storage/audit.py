@@ -3,14 +3,15 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import cast
 
 import orjson
 from peewee import SQL, Expression
 
-from wuzapi_manager_server.domain.audit import Actor, ActorKind, AuditEvent, Deed, acting
+from wuzapi_manager_server.domain.audit import Actor, ActorKind, AuditEvent, Deed, Facts, acting
+from wuzapi_manager_server.domain.table import Json
 from wuzapi_manager_server.errors import Code, DatabaseError
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.storage import faults
@@ -34,6 +35,7 @@ _FIELDS = _E._meta.sorted_fields  # noqa: SLF001 - Peewee's documented place of 
 _ADD = compiled(_E.insert({field: named(field.name) for field in _FIELDS if field.name != "id"}))
 _LAST = compiled(_E.select().order_by(_E.id.desc()).limit(SQL("1")))
 _NEXT = compiled(_E.select().where(_E.id > named("after")).order_by(_E.id).limit(named("limit")))
+_STRAY = compiled(_E.select(_E.id).where(_E.id <= named("anchor")).order_by(_E.id).limit(named("limit")))
 _PURGE = compiled(_E.delete().where(_E.id <= named("last")))
 _SEQUENCE = "SELECT seq FROM sqlite_sequence WHERE name = 'audit_events'"
 
@@ -112,7 +114,10 @@ class AuditStore:
     def check(self) -> tuple[str, ...]:
         """Where the chain is broken, at most 100 sentences; none when it is whole. A long read."""
         try:
-            return self._follow(*self._anchor())
+            anchor, expected = self._anchor()
+            stray = self._database.rows(_STRAY, {"anchor": anchor, "limit": _MOST_PROBLEMS})
+            problems = [f"audit entry {identifier} stands before the first" for (identifier,) in stray]
+            return (*problems, *self._follow(anchor, expected))[:_MOST_PROBLEMS]
         except DatabaseError as error:
             if error.code is not Code.DATA_LOSS:
                 raise
@@ -128,6 +133,8 @@ class AuditStore:
                     problems.append(f"audit entry {after or 'before the first'} was changed")
                 if not all(isinstance(value, str) for value in row[1:-1]):  # a hash does not tell texts from bytes
                     problems.append(f"audit entry {row[0]} was changed")
+                elif not _is_readable(row):
+                    problems.append(f"audit entry {row[0]} cannot be read")
                 after, expected = int(row[0]), _hash(row)
             if len(problems) >= _MOST_PROBLEMS:
                 return tuple(problems[:_MOST_PROBLEMS])
@@ -184,10 +191,25 @@ def _event(row: Row) -> AuditEvent:
     try:
         return AuditEvent(
             id=int(identifier),
-            time=moment_of(time),
+            time=moment_of(time).astimezone(UTC),
             actor=Actor(cast("ActorKind", kind), actor_id, action, request_id, peer),
-            deed=Deed(target, orjson.loads(before), orjson.loads(after)),
+            deed=Deed(target, _facts(before), _facts(after)),
             outcome=outcome,
         )
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise faults.corrupt() from error
+
+
+def _facts(text: str) -> Facts:
+    found: Json = orjson.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError("not facts")  # noqa: TRY004 - the type of what is stored is its value
+    return found
+
+
+def _is_readable(row: Row) -> bool:
+    try:
+        _event(row)
+    except DatabaseError:
+        return False
+    return True

@@ -2,11 +2,13 @@
 
 from contextvars import copy_context
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from tests.integration.storage.conftest import Clock
 from wuzapi_manager_server.domain.audit import Actor, Deed, acting
+from wuzapi_manager_server.errors import Code, DatabaseError
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.storage import audit as stored
 from wuzapi_manager_server.storage.audit import KEPT, AuditFilter, AuditStore
@@ -87,6 +89,10 @@ async def test_what_is_undone_is_not_told(database: Database, audit: AuditStore)
         ("DELETE FROM audit_events WHERE id IN (2, 3)", "audit entries 2 to 3 are missing"),
         ("DELETE FROM audit_events WHERE id = 1", "audit entries 1 to 1 are missing"),
         ("DELETE FROM audit_events WHERE id > 3", "audit entries 4 to 5 are missing"),
+        ("UPDATE audit_events SET facts_after = 'not json' WHERE id = 5", "audit entry 5 cannot be read"),
+        ("UPDATE audit_events SET facts_before = '[1]' WHERE id = 5", "audit entry 5 cannot be read"),
+        ("UPDATE audit_events SET created_at = 'then' WHERE id = 5", "audit entry 5 cannot be read"),
+        ("UPDATE audit_events SET created_at = '0001-01-01T00:00+14:00' WHERE id = 5", "audit entry 5 cannot be read"),
     ],
 )
 async def test_a_broken_chain_is_found(database: Database, audit: AuditStore, harm: str, found: str) -> None:
@@ -111,6 +117,32 @@ async def test_old_entries_go_and_the_chain_stays_whole(
     assert audit.check() == ()
     await database.write(lambda: database.changed("DELETE FROM audit_events WHERE id = 4"))
     assert audit.check() == ("audit entries 4 to 4 are missing",)
+
+
+async def test_an_entry_before_the_first_is_found(database: Database, audit: AuditStore, clock: Clock) -> None:
+    """One that was put where the log was emptied by age, or below all numbers."""
+    await fill(database, audit, 2)
+    clock.forward(days=91)
+    before = clock() - KEPT
+    assert await database.write(lambda: audit.purge(before)) == 2
+    await fill(database, audit, 2)
+    for number in (2, -1):
+        await database.write(partial(database.changed, f"UPDATE audit_events SET id = {number} WHERE id = 4"))
+        assert f"audit entry {number} stands before the first" in audit.check()
+        await database.write(partial(database.changed, f"UPDATE audit_events SET id = 4 WHERE id = {number}"))
+    assert audit.check() == ()
+
+
+@pytest.mark.parametrize(("column", "value"), [("facts_after", "not json"), ("facts_before", "[1]")])
+async def test_an_entry_that_cannot_be_read_is_damage(
+    database: Database, audit: AuditStore, column: str, value: str
+) -> None:
+    """Who asks for it is told so, whatever stands in it."""
+    await fill(database, audit, 2)
+    await database.write(lambda: database.changed(f"UPDATE audit_events SET {column} = ? WHERE id = 1", (value,)))
+    with pytest.raises(DatabaseError) as raised:
+        audit.page(AuditFilter(), None, 10)
+    assert raised.value.code is Code.DATA_LOSS
 
 
 async def test_when_all_have_gone_the_next_is_chained_to_the_last(
