@@ -129,6 +129,34 @@ def test_a_full_check_finds_a_changed_audit_log_and_a_dangling_reference(fresh: 
     assert any("refers to a missing row" in problem for problem in checked.problems)
 
 
+@pytest.mark.parametrize("depth", [pb.CHECK_DEPTH_QUICK, pb.CHECK_DEPTH_FULL])
+def test_what_is_not_the_service_s_is_named(fresh: World, depth: "pb.CheckDepth.ValueType") -> None:
+    """A trigger, a view, a table and an index that somebody made in the database; no table of SQLite's own."""
+    list(fresh.admin.maintenance.RunMaintenance(pb.RunMaintenanceRequest()))  # it makes SQLite's table of statistics
+    with behind(fresh.database) as database:
+        database.execute("CREATE TABLE others (x)")
+        database.execute("CREATE INDEX fast ON others (x)")
+        database.execute("CREATE VIEW seen AS SELECT 1")
+        database.execute("CREATE TRIGGER t AFTER INSERT ON system_metadata BEGIN DELETE FROM others; END")
+    checked = fresh.admin.maintenance.CheckIntegrity(pb.CheckIntegrityRequest(depth=depth))
+    assert list(checked.problems) == [
+        f"the {what} is no part of this service's database"
+        for what in ("index fast", "table others", "trigger t", "view seen")
+    ]
+
+
+@pytest.mark.parametrize(("column", "value"), [("facts_after", "not json"), ("facts_before", "[1]")])
+def test_an_audit_entry_that_cannot_be_read_is_damage(fresh: World, column: str, value: str) -> None:
+    """DATA_LOSS to who asks for it, and a full check names it."""
+    create(fresh)
+    with behind(fresh.database) as database:
+        database.execute(f"UPDATE audit_events SET {column} = ? WHERE id = 1", (value,))
+    with refused(StatusCode.DATA_LOSS, "DATABASE_ERROR"):
+        fresh.admin.maintenance.ListAuditEvents(pb.ListAuditEventsRequest())
+    checked = fresh.admin.maintenance.CheckIntegrity(pb.CheckIntegrityRequest(depth=pb.CHECK_DEPTH_FULL))
+    assert list(checked.problems) == ["audit entry 1 cannot be read"]
+
+
 def test_a_value_that_is_none_is_told(fresh: World) -> None:
     """DATA_LOSS to who asks for it, never something else or a fault of the service; a full check names each place."""
     calls = fresh.admin.connections

@@ -1,5 +1,6 @@
 """The way back of each restore that fails, at a real server: nothing changed, nothing left, the next one works."""
 
+import hashlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -144,6 +145,39 @@ def damage(stage: Stage, content: bytes) -> None:
         assert str(stage.folder) not in refusal.message
         assert not listed(stage.world)[name].verified
     stage.world.admin.maintenance.DeleteBackup(pb.DeleteBackupRequest(name=name))
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        (
+            "CREATE TRIGGER t AFTER INSERT ON system_metadata BEGIN DELETE FROM audit_events; END",
+            "the trigger t is no part of this service's database",
+        ),
+        ("CREATE VIEW v AS SELECT 1", "the view v is no part of this service's database"),
+        ("CREATE TABLE x (y, z)", "the table x is no part of this service's database"),
+        ("PRAGMA user_version = 0", "it does not tell the version of its schema"),
+    ],
+)
+def test_what_is_not_the_service_s_is_not_brought_in(stage: Stage, tmp_path: Path, statement: str, words: str) -> None:
+    """A trigger could change what the service writes: it is refused by name, in an upload and by a restore."""
+    other, calls = tmp_path / "other.db", stage.world.admin.maintenance
+    copy_of(stage.world.database, other)
+    with closing(sqlite3.connect(other, isolation_level=None)) as copy:
+        copy.execute(statement)
+    content = other.read_bytes()
+    planted = plant_plain(stage.folder, stage.good, other)
+    with nothing_comes_of_it(stage):
+        with refused(StatusCode.DATA_LOSS, "FILE_SYSTEM_ERROR") as refusal:
+            sha256 = hashlib.sha256(content).hexdigest()
+            calls.UploadBackup(iter([pb.UploadBackupRequest(sha256=sha256, size_bytes=len(content), chunk=content)]))
+        assert words in refusal.message
+        with refused(StatusCode.DATA_LOSS, "FILE_SYSTEM_ERROR") as refusal:
+            restore(stage.world, planted)
+        assert words in refusal.message
+        with refused(StatusCode.DATA_LOSS, "FILE_SYSTEM_ERROR"):
+            calls.VerifyBackup(pb.VerifyBackupRequest(name=planted))
+    calls.DeleteBackup(pb.DeleteBackupRequest(name=planted))
 
 
 def test_a_restore_can_be_tried_out(stage: Stage, tmp_path: Path) -> None:

@@ -223,6 +223,8 @@ def _refuse_unfit(plain: Path, name: str) -> None:
         raise damaged(name, "it is no database") from error
     if application != APPLICATION_ID:
         raise damaged(name, "it is no database of this service")
+    if version < 1:
+        raise damaged(name, "it does not tell the version of its schema")
     if version > len(STEPS):
         raise FileSystemError(
             Code.FAILED_PRECONDITION,
