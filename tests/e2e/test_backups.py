@@ -155,8 +155,11 @@ def test_an_upload_of_something_else_is_refused_and_leaves_nothing(world: World)
         world.admin.maintenance.UploadBackup(iter([wrong]))
     assert list(refusal.violations) == ["sha256"]
     true = pb.UploadBackupRequest(sha256=hashlib.sha256(noise).hexdigest(), size_bytes=len(noise), chunk=noise)
-    with refused(StatusCode.DATA_LOSS):
+    with refused(StatusCode.DATA_LOSS, "FILE_SYSTEM_ERROR") as refusal:
         world.admin.maintenance.UploadBackup(iter([true]))
+    assert refusal.message == "The uploaded file is damaged: it is no database"
+    assert "Upload it again" in refusal.help
+    assert not list((world.data / "backups").glob(".upload-*"))
     with refused(StatusCode.INVALID_ARGUMENT) as refusal:
         world.admin.maintenance.UploadBackup(iter([pb.UploadBackupRequest(sha256="x", size_bytes=-1, offset=5)]))
     assert list(refusal.violations) == ["sha256", "size_bytes", "offset"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 
 from wuzapi_manager_server.domain.backup import Backup, Origin
-from wuzapi_manager_server.errors import Code, DatabaseError, FileSystemError, Text
+from wuzapi_manager_server.errors import Code, DatabaseError, FileSystemError, ServiceError, Text
 from wuzapi_manager_server.secret_box import SecretBox, Undecryptable
 from wuzapi_manager_server.storage import faults
 from wuzapi_manager_server.storage.backups_folder import BackupFolder, no_room, translated
@@ -66,7 +66,21 @@ class BackupMaker:
                 yield Frozen(connection, file)
 
     def take_in(self, file: Path, watch: Watch) -> Backup:
-        """Lists a file that was brought here, after it was opened and found whole; it is verified then."""
+        """Lists a file that was brought here, after it was opened and found whole; it is verified then.
+
+        One that is damaged is removed: FileSystemError DATA_LOSS. What else keeps it from being verified can be mended
+        here.
+        """
+        try:
+            return self._taken_in(file, watch)
+        except ServiceError as error:
+            if error.code is not Code.DATA_LOSS:
+                raise
+            with suppress(OSError):
+                file.unlink()
+            raise _damaged_upload(error) from error
+
+    def _taken_in(self, file: Path, watch: Watch) -> Backup:
         key_id = key_of(file)
         now = self._clock()
         name = self._folder.new_name(now, encrypted=bool(key_id))
@@ -191,13 +205,30 @@ def copy_database(source: Path, target: Path) -> None:
         raise faults.translated(error) from error
 
 
+class _DamagedError(FileSystemError):
+    """A backup is not as it was made; `what` says where."""
+
+    def __init__(self, name: str, what: str) -> None:
+        super().__init__(
+            Code.DATA_LOSS,
+            Text(f"The backup {name} is damaged: {what}", f"O backup {name} está danificado: {what}"),
+            suggestion=Text("Use another backup, and delete this one", "Use outro backup e exclua este"),
+            metadata={"name": name},
+        )
+        self.what = what
+
+
 def damaged(name: str, what: str) -> FileSystemError:
     """A backup is not as it was made."""
+    return _DamagedError(name, what)
+
+
+def _damaged_upload(error: ServiceError) -> FileSystemError:
+    what = Text(error.what, error.what) if isinstance(error, _DamagedError) else error.text
     return FileSystemError(
         Code.DATA_LOSS,
-        Text(f"The backup {name} is damaged: {what}", f"O backup {name} está danificado: {what}"),
-        suggestion=Text("Use another backup, and delete this one", "Use outro backup e exclua este"),
-        metadata={"name": name},
+        Text(f"The uploaded file is damaged: {what.en}", f"O arquivo enviado está danificado: {what.pt}"),
+        suggestion=Text("Upload it again, or another backup", "Envie-o novamente ou envie outro backup"),
     )
 
 
