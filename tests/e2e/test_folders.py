@@ -5,9 +5,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import monotonic, sleep
 
 import pytest
 from grpc import StatusCode
@@ -152,3 +153,32 @@ def refusals(world: World, name: str, message: str) -> Iterator[str]:
 
 def remount(disk: Path, how: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{how}", str(disk)], check=True)
+
+
+def test_a_database_that_was_taken_away_is_not_ready(tmp_path: Path) -> None:
+    """Nor where another file lies in its place; what puts other content into the same file makes no difference."""
+    with world_in(tmp_path) as world:
+        calls = world.admin.maintenance
+        calls.RestoreBackup(pb.RestoreBackupRequest(name=made(world).name))
+        list(calls.RunMaintenance(pb.RunMaintenanceRequest(force_vacuum=True)))
+        sleep(4)  # it is asked every three seconds
+        assert is_serving(world)
+        away = world.data / "away.db"
+        world.database.rename(away)
+        wait_until(lambda: not is_serving(world))
+        world.database.write_bytes(away.read_bytes())
+        sleep(4)
+        assert not is_serving(world)
+        away.replace(world.database)
+        wait_until(lambda: is_serving(world))
+        told = [json.loads(line) for line in world.log.read_text().splitlines()]
+        [entry] = [each for each in told if each["event"].startswith("the file of the database is gone")]
+        assert entry["level"] == "error"
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    """At most half a minute."""
+    until = monotonic() + 30
+    while not true():
+        assert monotonic() < until
+        sleep(0.1)

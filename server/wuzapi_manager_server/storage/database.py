@@ -59,6 +59,8 @@ class Database:
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(LONG_READERS, thread_name_prefix="database-reader")
         self._writer = Writer(_WritingConnection(self))
+        self._identity = _identity(path)
+        self._was_the_same = True
 
     @classmethod
     def open(cls, path: Path, pragmas: Pragmas | None = None, *, slow: float = 1.0) -> "Database":
@@ -172,7 +174,21 @@ class Database:
             return False
         finally:
             probe.cancel()
-        return disk.f_bavail * disk.f_frsize >= MIN_FREE_BYTES
+        return self._is_the_same_file() and disk.f_bavail * disk.f_frsize >= MIN_FREE_BYTES
+
+    def _is_the_same_file(self) -> bool:
+        """Whether the file that is open still lies at its path: what is written to one that does not is lost."""
+        same = _identity(self.path) == self._identity
+        if same != self._was_the_same:
+            self._was_the_same = same
+            if same:
+                logger().info("the file of the database is back")
+            else:
+                logger().error(
+                    "the file of the database is gone, or another lies in its place: what is written now is lost",
+                    todo="put it back, or stop the service and restore a backup",
+                )
+        return same
 
     async def close(self) -> None:
         """Commits what was accepted and closes the file. Reads must have ended."""
@@ -245,6 +261,15 @@ def refuse_wal_bug(version: str, *, wal: bool) -> None:
                 "Instale um apsw mais novo (SQLite 3.51.3 ou posterior) ou defina SQLITE_WAL_MODE=false",
             ),
         )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from every other that is there at the same time; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _make_file(path: Path) -> None:
