@@ -256,8 +256,8 @@ class BackupMetrics:
             return Gauge(name, about, registry=registry, multiprocess_mode="livemostrecent")
 
         self.verified = gauge("backup_verified", "Backups that are verified")
-        self.newest = gauge("backup_newest_verified_timestamp_seconds", "When the newest verified one was made")
-        self.oldest = gauge("backup_oldest_verified_timestamp_seconds", "When the oldest verified one was made")
+        self.newest = gauge("backup_newest_verified_timestamp_seconds", "When the newest verified one was made here")
+        self.oldest = gauge("backup_oldest_verified_timestamp_seconds", "When the oldest verified one was made here")
         self.stale = gauge("backup_stale", "Whether the newest verified one is older than two turns of the schedule")
         self.failures = Counter("backup_failures", "Backups that were not made or not verified", registry=registry)
 

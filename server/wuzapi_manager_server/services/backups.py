@@ -3,7 +3,7 @@
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -141,9 +141,10 @@ class Backups:
 
         return await self.alone(f"the restore of {name}", work)
 
-    async def latest_verified(self) -> Backup | None:
-        """The newest backup that is verified."""
-        found = newest_verified(await asyncio.to_thread(self.folder.all))
+    async def latest_verified(self, *, but: Collection[Origin]) -> Backup | None:
+        """The newest backup that is verified, and was made for another reason than those."""
+        everything = await asyncio.to_thread(self.folder.all)
+        found = newest_verified(backup for backup in everything if backup.origin not in but)
         return found[0] if found else None
 
     async def alone(self, what: str, work: Callable[[], Awaitable[T]]) -> T:

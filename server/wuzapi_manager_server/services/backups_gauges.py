@@ -7,14 +7,14 @@ from wuzapi_manager_server.duty import Duty
 from wuzapi_manager_server.errors import ServiceError
 from wuzapi_manager_server.observe import BackupMetrics, failure, logger
 from wuzapi_manager_server.services.backups import Backups
-from wuzapi_manager_server.services.backups_schedule import BackupSchedule
+from wuzapi_manager_server.services.backups_schedule import OF_OTHERS, BackupSchedule
 
 
 class BackupGauges(Duty):
     """Looks at the folder when it is started, after each work on backups, and every `interval` seconds.
 
-    `fresh` is false where there is a `schedule` and the newest verified backup is older than two turns of it, or the
-    folder cannot be read.
+    `fresh` is false where there is a `schedule` and the newest verified backup that was made here is older than two
+    turns of it, or the folder cannot be read.
     """
 
     def __init__(
@@ -29,10 +29,11 @@ class BackupGauges(Duty):
     async def sample(self) -> None:
         """Sets the gauges. FileSystemError where the folder cannot be read."""
         everything = await asyncio.to_thread(self._backups.folder.all)
-        verified = [each.create_time.timestamp() for each in everything if each.verify_time is not None]
+        verified = [each for each in everything if each.verify_time is not None]
+        made = [each.create_time.timestamp() for each in verified if each.origin not in OF_OTHERS]
         self._metrics.verified.set(len(verified))
-        self._metrics.newest.set(max(verified, default=0))
-        self._metrics.oldest.set(min(verified, default=0))
+        self._metrics.newest.set(max(made, default=0))
+        self._metrics.oldest.set(min(made, default=0))
         self._tell(fresh=self._schedule is None or not await self._schedule.is_stale())
 
     def _tell(self, *, fresh: bool) -> None:

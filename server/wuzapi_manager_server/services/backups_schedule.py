@@ -16,6 +16,12 @@ from wuzapi_manager_server.services.schedule import RETRY, Schedule
 
 _STALE_AFTER = 2  # times the span between two of the schedule
 
+OF_OTHERS = frozenset({Origin.UPLOADED})
+"""What is not known to be of this database, or of this time."""
+
+_NO_SUBSTITUTE = OF_OTHERS | {Origin.BEFORE_RESTORE}
+"""What does not count as the backup of a time: it holds what was replaced."""
+
 
 class BackupSchedule(Schedule):
     """Makes backups at the times of a cron expression (UTC). A failure is logged and tried again a minute later.
@@ -31,11 +37,11 @@ class BackupSchedule(Schedule):
         self._told: datetime | None = None
 
     async def is_stale(self) -> bool:
-        """Whether the newest verified backup is older than two turns of the schedule.
+        """Whether the newest verified backup that was made here is older than two turns of the schedule.
 
         FileSystemError where the folder cannot be read.
         """
-        newest = await self._backups.latest_verified()
+        newest = await self._backups.latest_verified(but=OF_OTHERS)
         following = CronSim(self._expression, self._clock())
         first, second = next(following), next(following)
         return newest is None or newest.create_time < self._clock() - _STALE_AFTER * (second - first)
@@ -91,7 +97,7 @@ class BackupSchedule(Schedule):
 
     async def _is_there(self, due: datetime) -> bool:
         try:
-            newest = await self._backups.latest_verified()
+            newest = await self._backups.latest_verified(but=_NO_SUBSTITUTE)
         except FileSystemError:  # making one will tell why
             return False
         return newest is not None and newest.create_time >= due - timedelta(seconds=1)

@@ -103,6 +103,37 @@ async def test_a_time_that_was_missed_is_made_up_for_at_the_start(backups: Backu
     assert times(backups)[-1] == at(6, 3, 30)
 
 
+async def test_what_was_brought_here_is_no_backup_of_a_time(
+    backups: Backups, audit: Audit, clock: Clock, tmp_path: Path
+) -> None:
+    """A verified upload, and what a restore replaced, do not keep a missed one from being made.
+
+    The upload does not make the backups fresh either, nor is it the newest one of the metrics.
+    """
+    metrics = Metrics()
+    clock.now = at(1, 3, 30)
+    first = await backups.create(Origin.SCHEDULE)
+    clock.now = at(5, 12)
+    (tmp_path / "brought").write_bytes(backups.folder.file(first).read_bytes())
+    assert (await backups.take_in(tmp_path / "brought")).verify_time
+    schedule = BackupSchedule(backups, audit, DAILY, clock)
+    gauges = BackupGauges(backups, schedule, metrics.backups)
+    await gauges.sample()
+    assert not gauges.fresh
+    assert metrics.backups.newest._value.get() == metrics.backups.oldest._value.get() == first.create_time.timestamp()
+    assert metrics.backups.verified._value.get() == 2
+    await backups.create(Origin.BEFORE_RESTORE)
+    await schedule.turn()
+    assert [each.origin for each in backups.folder.all()] == [
+        Origin.SCHEDULE,
+        Origin.BEFORE_RESTORE,
+        Origin.UPLOADED,
+        Origin.SCHEDULE,
+    ]
+    await gauges.sample()
+    assert gauges.fresh
+
+
 async def test_the_tiers_of_retention_hold_over_months(backups: Backups, audit: Audit, clock: Clock) -> None:
     """Three days, two weeks and two months have their newest; what somebody asked for stays besides."""
     clock.now = at(1, 0)
