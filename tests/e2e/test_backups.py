@@ -1,6 +1,7 @@
 """Backups over the wire, at a real server process."""
 
 import hashlib
+import json
 import sqlite3
 import subprocess
 import sys
@@ -146,6 +147,26 @@ def test_a_download_can_go_on_and_come_back_as_an_upload(world: World) -> None:
     assert took.row_counts == backup.row_counts
 
 
+def test_the_audit_log_names_what_was_made(world: World) -> None:
+    """A backup that was made or brought here, and what a restore replaced."""
+    calls = world.admin.maintenance
+    backup = made(world)
+    content = download(world, backup.name)
+    upload = pb.UploadBackupRequest(sha256=backup.sha256, size_bytes=len(content), chunk=content)
+    brought = calls.UploadBackup(iter([upload])).backup
+    replaced = calls.RestoreBackup(pb.RestoreBackupRequest(name=brought.name)).replaced
+    told = calls.ListAuditEvents(pb.ListAuditEventsRequest(page_size=1)).events[0]
+    assert (told.action.rpartition("/")[2], told.target) == ("RestoreBackup", f"maintenance/{brought.name}")
+    assert dict(told.after) == {"replaced": replaced.name}
+    calls.RestoreBackup(pb.RestoreBackupRequest(name=replaced.name))
+    events = calls.ListAuditEvents(pb.ListAuditEventsRequest(target="maintenance", page_size=3)).events
+    assert [(each.action.rpartition("/")[2], each.target) for each in events] == [
+        ("RestoreBackup", f"maintenance/{replaced.name}"),
+        ("UploadBackup", f"maintenance/{brought.name}"),
+        ("CreateBackup", f"maintenance/{backup.name}"),
+    ]
+
+
 def test_an_upload_of_something_else_is_refused_and_leaves_nothing(world: World) -> None:
     """Other bytes than promised, and files that are no backup, are not listed."""
     before = listed(world)
@@ -203,6 +224,7 @@ def test_the_command_line_does_the_same_offline(tmp_path: Path) -> None:
     assert run("backup", "list").stdout.split()[0] == name
     assert run("backup", "verify", name).returncode == 0
     with behind(tmp_path / "data" / "wuzapi.db") as database:
+        assert database.execute("SELECT target FROM audit_events").fetchall() == [(f"maintenance/{name}",)]
         database.execute("INSERT INTO system_metadata VALUES ('k', 'v', '', '')")
     restored = run("backup", "restore", name)
     assert restored.returncode == 0, restored.stderr
@@ -219,6 +241,8 @@ def test_the_command_line_does_the_same_offline(tmp_path: Path) -> None:
     )
     with closing(sqlite3.connect(tmp_path / "data" / "wuzapi.db", isolation_level=None)) as database:
         told = database.execute("SELECT actor, peer, action, target, outcome FROM audit_events ORDER BY id").fetchall()
+        after = database.execute("SELECT facts_after FROM audit_events ORDER BY id").fetchone()
+    assert json.loads(after[0]) == {"replaced": last}
     # What was done before the restore is told in what the restore replaced.
     assert told == [
         ("system", "command line", f"/wuzapi_manager.v1.MaintenanceService/{rpc}", f"maintenance/{of}", outcome)

@@ -21,7 +21,7 @@ from wuzapi_manager_server.opening import (
 )
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.services.audit import Audit
-from wuzapi_manager_server.services.backups import Backups
+from wuzapi_manager_server.services.backups import Backups, Restored
 from wuzapi_manager_server.services.readiness import Readiness
 from wuzapi_manager_server.settings import Settings
 from wuzapi_manager_server.storage.audit import AuditStore
@@ -111,14 +111,24 @@ class Tell:
 
     async def __call__(self, rpc: str, name: str, work: Awaitable[T]) -> T:
         """What the work gives; `name` is the backup's, empty where it is made only now."""
-        deed = Deed(f"maintenance/{name}" if name else "maintenance")
+        place = f"maintenance/{name}" if name else "maintenance"
         try:
             done = await work
         except ServiceError as error:
-            await self._audit.by_itself(rpc, deed, error.code.value, peer=COMMAND_LINE)
+            await self._audit.by_itself(rpc, Deed(place), error.code.value, peer=COMMAND_LINE)
             raise
-        await self._audit.by_itself(rpc, deed, peer=COMMAND_LINE)
+        await self._audit.by_itself(rpc, _done(place, done), peer=COMMAND_LINE)
         return done
+
+
+def _done(place: str, done: object) -> Deed:
+    match done:
+        case Backup():
+            return Deed(f"maintenance/{done.name}")
+        case Restored():
+            return Deed(place, after={"replaced": done.replaced.name})
+        case _:
+            return Deed(place)
 
 
 async def _with_backups(

@@ -53,6 +53,9 @@ target: ContextVar[str] = ContextVar("target", default="")
 """What the call under way is about, as far as its request names it; READS where it turned out to change nothing."""
 READS = "reads"
 
+came_of: ContextVar[Facts | None] = ContextVar("came_of", default=None)
+"""What came of the call under way, where its target does not tell."""
+
 
 @dataclass(frozen=True)
 class Deed:

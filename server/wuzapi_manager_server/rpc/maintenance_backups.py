@@ -7,6 +7,7 @@ from functools import partial
 from typing import BinaryIO
 
 from wuzapi_manager.v1 import maintenance_pb2 as pb
+from wuzapi_manager_server.domain.audit import came_of, target
 from wuzapi_manager_server.domain.backup import Backup
 from wuzapi_manager_server.errors import FileSystemError, InvalidInput, Text, Violation
 from wuzapi_manager_server.rpc.call import current
@@ -32,7 +33,9 @@ class BackupCalls:
 
     async def create(self) -> pb.CreateBackupResponse:
         """A new one."""
-        return pb.CreateBackupResponse(backup=backup_to(await self._backups.create()))
+        backup = await self._backups.create()
+        target.set(f"maintenance/{backup.name}")
+        return pb.CreateBackupResponse(backup=backup_to(backup))
 
     async def page(self, request: pb.ListBackupsRequest) -> pb.ListBackupsResponse:
         """A page of them."""
@@ -82,6 +85,7 @@ class BackupCalls:
             backup, schema = await self._backups.try_out(request.name)
             return pb.RestoreBackupResponse(backup=backup_to(backup), schema_version=schema)
         done = await self._backups.restore(request.name)
+        came_of.set({"replaced": done.replaced.name})
         return pb.RestoreBackupResponse(
             backup=backup_to(done.backup), replaced=backup_to(done.replaced), schema_version=done.schema_version
         )
@@ -124,6 +128,7 @@ class BackupCalls:
                 yield message.chunk
 
         backup = await self._uploads.take(first.sha256, first.size_bytes, first.offset, chunks())
+        target.set(f"maintenance/{backup.name}")
         return pb.UploadBackupResponse(backup=backup_to(backup))
 
 

@@ -17,7 +17,7 @@ from typing import NoReturn, Protocol, TypeAlias, TypeVar, cast
 import grpc
 from google.protobuf.message import DecodeError
 
-from wuzapi_manager_server.domain.audit import Deed, target
+from wuzapi_manager_server.domain.audit import Deed, came_of, target
 from wuzapi_manager_server.domain.caller import Admin, Caller, Public, User
 from wuzapi_manager_server.domain.deadline import Deadline, timed_out
 from wuzapi_manager_server.errors import Code, InvalidInput, RateLimited, ServiceError, SystemFailure, Text, Violation
@@ -262,7 +262,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
                 await self._abort(flight, context, told)
             self._record(flight, "OK")
             if method.audited.tells(flight.caller, "OK"):
-                await self._audit.done(Deed(target.get()))
+                await self._audit.done(Deed(target.get(), after=came_of.get() or {}))
             return response
         finally:
             self._running.discard(task)
