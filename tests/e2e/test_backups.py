@@ -191,7 +191,9 @@ def test_one_at_a_time(world: World) -> None:
     """What goes on elsewhere, also in another process, is told by name."""
     code = (
         "import sys; from pathlib import Path; from wuzapi_manager_server.storage.backups_folder import BackupFolder\n"
-        "with BackupFolder(Path(sys.argv[1])).alone('the work of another'): print('held', flush=True); sys.stdin.read()"
+        "from wuzapi_manager_server.domain.audit import Actor, acting_as\n"
+        "with acting_as(Actor(request_id='r-1')), BackupFolder(Path(sys.argv[1])).alone('the work of another'):\n"
+        "    print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(world.data / "backups")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
@@ -200,8 +202,11 @@ def test_one_at_a_time(world: World) -> None:
         with refused(StatusCode.ABORTED, "CONFLICT") as refusal:
             made(world)
         assert refusal.metadata["running"] == "the work of another"
-        with refused(StatusCode.ABORTED, "CONFLICT"):
+        with refused(StatusCode.ABORTED, "CONFLICT") as refusal:
             list(world.admin.maintenance.RunMaintenance(pb.RunMaintenanceRequest()))
+        assert (refusal.metadata["running"], refusal.metadata["request_id"]) == ("the work of another", "r-1")
+        assert refusal.metadata["since"].startswith("20")
+        assert refusal.retry_after == 5
         other.communicate("")
     made(world)
 

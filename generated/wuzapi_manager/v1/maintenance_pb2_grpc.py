@@ -225,7 +225,8 @@ class MaintenanceServiceServicer:
         - UNAVAILABLE, RESOURCE_EXHAUSTED or DATA_LOSS, DATABASE_ERROR: the step failed; busy, no room, or damage was found.
         - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: the folder of backups, by which this and work on backups keep apart, cannot be
         used.
-        - ABORTED, CONFLICT: it runs already; the metadata says since when as `since`, and by whose request as `request_id`.
+        - ABORTED, CONFLICT: it runs already, or work on backups does, in whatever process; the metadata says what as
+        `running`, since when as `since`, and by whose request as `request_id`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

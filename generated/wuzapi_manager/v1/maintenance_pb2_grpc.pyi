@@ -88,7 +88,8 @@ class MaintenanceServiceStub:
     - UNAVAILABLE, RESOURCE_EXHAUSTED or DATA_LOSS, DATABASE_ERROR: the step failed; busy, no room, or damage was found.
     - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: the folder of backups, by which this and work on backups keep apart, cannot be
       used.
-    - ABORTED, CONFLICT: it runs already; the metadata says since when as `since`, and by whose request as `request_id`.
+    - ABORTED, CONFLICT: it runs already, or work on backups does, in whatever process; the metadata says what as
+      `running`, since when as `since`, and by whose request as `request_id`.
     """
     ClearCaches: _grpc.UnaryUnaryMultiCallable[_maintenance_pb2.ClearCachesRequest, _maintenance_pb2.ClearCachesResponse]
     """Forgets what is cached: users are asked for anew in all worker processes, and this one reads connections anew, which
@@ -229,7 +230,8 @@ class MaintenanceServiceAsyncStub(MaintenanceServiceStub):
     - UNAVAILABLE, RESOURCE_EXHAUSTED or DATA_LOSS, DATABASE_ERROR: the step failed; busy, no room, or damage was found.
     - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: the folder of backups, by which this and work on backups keep apart, cannot be
       used.
-    - ABORTED, CONFLICT: it runs already; the metadata says since when as `since`, and by whose request as `request_id`.
+    - ABORTED, CONFLICT: it runs already, or work on backups does, in whatever process; the metadata says what as
+      `running`, since when as `since`, and by whose request as `request_id`.
     """
     ClearCaches: _aio.UnaryUnaryMultiCallable[_maintenance_pb2.ClearCachesRequest, _maintenance_pb2.ClearCachesResponse]  # type: ignore[assignment]
     """Forgets what is cached: users are asked for anew in all worker processes, and this one reads connections anew, which
@@ -421,7 +423,8 @@ class MaintenanceServiceServicer(metaclass=_abc_1.ABCMeta):
         - UNAVAILABLE, RESOURCE_EXHAUSTED or DATA_LOSS, DATABASE_ERROR: the step failed; busy, no room, or damage was found.
         - FAILED_PRECONDITION, FILE_SYSTEM_ERROR: the folder of backups, by which this and work on backups keep apart, cannot be
           used.
-        - ABORTED, CONFLICT: it runs already; the metadata says since when as `since`, and by whose request as `request_id`.
+        - ABORTED, CONFLICT: it runs already, or work on backups does, in whatever process; the metadata says what as
+          `running`, since when as `since`, and by whose request as `request_id`.
         """
 
     @_abc_1.abstractmethod

@@ -4,11 +4,9 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import Enum
 
-from wuzapi_manager_server.domain.audit import acting
-from wuzapi_manager_server.errors import Code, Conflict, DatabaseError, ServiceError, Text
+from wuzapi_manager_server.errors import Code, DatabaseError, ServiceError, Text
 from wuzapi_manager_server.observe import Cache, failure, logger
 from wuzapi_manager_server.storage.backups_folder import BackupFolder
 from wuzapi_manager_server.storage.database import Database
@@ -65,7 +63,6 @@ class Upkeep:
         self._elsewhere = elsewhere
         self._folder = folder
         self._database = database
-        self._runs: tuple[datetime, str] | None = None
 
     async def clear_caches(self) -> Mapping[str, int]:
         """Clears all, and says how many entries each had here."""
@@ -81,22 +78,10 @@ class Upkeep:
 
         A step that fails is told, and its error raised then; nothing after it is begun.
         """
-        if self._runs is not None:
-            since, request_id = self._runs
-            raise Conflict(
-                Text("The maintenance runs already", "A manutenção já está em execução"),
-                suggestion=Text("Wait for it to end", "Aguarde o término"),
-                metadata={"since": since.isoformat(timespec="seconds"), "request_id": request_id},
-                retry_after=5.0,
-            )
         with self._folder.alone("maintenance"):
-            self._runs = (datetime.now(UTC), acting.get().request_id)
-            try:
-                async with aclosing(self._steps(force_vacuum=force_vacuum)) as told:
-                    async for progress in told:
-                        yield progress
-            finally:
-                self._runs = None
+            async with aclosing(self._steps(force_vacuum=force_vacuum)) as told:
+                async for progress in told:
+                    yield progress
 
     async def _steps(self, *, force_vacuum: bool) -> AsyncGenerator[Progress]:
         steps: Mapping[Step, Callable[[], Awaitable[tuple[State, Text]]]] = {

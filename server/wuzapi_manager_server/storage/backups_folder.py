@@ -11,6 +11,9 @@ from datetime import UTC, datetime
 from errno import EACCES, EDQUOT, EFBIG, ENOSPC, EPERM, EROFS
 from pathlib import Path
 
+import orjson
+
+from wuzapi_manager_server.domain.audit import acting
 from wuzapi_manager_server.domain.backup import NAME, Backup
 from wuzapi_manager_server.errors import Code, Conflict, FileSystemError, NotFound, Text
 from wuzapi_manager_server.storage.backups_described import dumped, loaded, undescribed
@@ -21,6 +24,8 @@ _SCRATCH = ".scratch-"
 _UPLOAD = ".upload-"
 _UPLOADS_KEPT = 86_400.0
 _LOCK = ".lock"
+_LONGEST_NOTE = 2_000
+_RETRY_AFTER = 5.0
 
 
 class BackupFolder:
@@ -38,17 +43,20 @@ class BackupFolder:
 
     @contextmanager
     def alone(self, what: str) -> Iterator[None]:
-        """Holds the folder for one piece of work of all processes. Conflict tells what goes on where it is held."""
+        """Holds the folder for one piece of work of all processes.
+
+        Conflict tells what goes on where it is held, since when, and by which request.
+        """
         self.make()
         descriptor = os.open(self.path / _LOCK, os.O_RDWR)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise _held(os.pread(descriptor, 200, 0).decode("utf-8", "replace")) from None
+                raise _held(os.pread(descriptor, _LONGEST_NOTE, 0)) from None
             with suppress(OSError):  # on a full disk there is no room for a note, and room must be made by deleting
                 os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, what.encode(), 0)
+                os.pwrite(descriptor, _note(what), 0)
             yield
         finally:
             os.close(descriptor)
@@ -186,10 +194,21 @@ def no_room() -> FileSystemError:
     )
 
 
-def _held(what: str) -> Conflict:
-    said = what or "other maintenance"
+def _note(what: str) -> bytes:
+    """What goes on, since when and by which request, for those who come meanwhile."""
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    return orjson.dumps({"running": what, "since": since, "request_id": acting.get().request_id})
+
+
+def _held(note: bytes) -> Conflict:
+    told: dict[str, object] = {}
+    with suppress(orjson.JSONDecodeError):  # there was no room for it, or it is being written
+        told = orjson.loads(note)
+    metadata = {"running": "other maintenance", **{key: str(value) for key, value in told.items() if value}}
+    said = metadata["running"]
     return Conflict(
         Text(f"This is under way already: {said}", f"Já está em andamento: {said}"),
         suggestion=Text("Wait until it has ended", "Aguarde até que termine"),
-        metadata={"running": said},
+        metadata=metadata,
+        retry_after=_RETRY_AFTER,
     )

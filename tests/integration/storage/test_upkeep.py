@@ -1,5 +1,7 @@
 """The upkeep as a use case on a real database."""
 
+from datetime import UTC, datetime
+
 import apsw
 import pytest
 
@@ -22,8 +24,10 @@ async def test_one_at_a_time(upkeep: Upkeep) -> None:
     assert (await anext(running)).state is State.STARTED
     with pytest.raises(Conflict) as raised:
         await anext(upkeep.run(force_vacuum=False))
-    assert raised.value.metadata["request_id"] == "the-first"
-    assert raised.value.metadata["since"]
+    told = raised.value.metadata
+    assert (told["running"], told["request_id"]) == ("maintenance", "the-first")
+    assert datetime.fromisoformat(told["since"]) <= datetime.now(UTC)
+    assert raised.value.retry_after == 5
     assert [each.steps_done async for each in running][-1] == 5
     assert [each.steps_done async for each in upkeep.run(force_vacuum=True)][-1] == 5
 
