@@ -1,5 +1,6 @@
 """The disk fills up under a real server: what needs room is refused, nothing is lost, and it mends itself."""
 
+import os
 from pathlib import Path
 from random import Random
 
@@ -82,6 +83,23 @@ def test_a_backup_on_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
         assert all(any(name.startswith(known) for known in names) for name in files), files
         maintenance.RestoreBackup(pb.RestoreBackupRequest(name=first.name))
         assert stored(world) == kept
+
+
+def test_a_backup_without_room_to_be_verified_is_not_kept(tmp_path: Path) -> None:
+    """Its file would take the room that is lacking; what a restore would have replaced likewise."""
+    with small_disk(tmp_path / "small") as disk, world_in(tmp_path, backup_dir=str(disk / "backups")) as world:
+        for number in range(60):
+            put(world, number)
+        first = made(world)
+        for left, refusing in ((1, made), (2, lambda world: restore(world, first.name))):
+            filler = fill(disk, int((left + 0.5) * first.size_bytes))
+            before = os.statvfs(disk).f_bavail
+            with refused(StatusCode.RESOURCE_EXHAUSTED, "FILE_SYSTEM_ERROR"):
+                refusing(world)
+            assert (list(listed(world)), scratch(disk / "backups")) == ([first.name], [])
+            assert os.statvfs(disk).f_bavail == before
+            filler.unlink()
+        assert made(world).verified
 
 
 def test_a_vacuum_on_a_full_disk_changes_nothing(tmp_path: Path) -> None:

@@ -175,9 +175,19 @@ class Backups:
 
     async def _create(self, origin: Origin) -> Backup:
         made = await self._in_thread(self._maker.make, origin)
-        verified = await self._in_thread(self._maker.verify, made)
+        verified = await self._proven(made)
         logger().info("backup made", backup=verified.name, size=verified.size, key_id=verified.key_id)
         return verified
+
+    async def _proven(self, made: Backup) -> Backup:
+        """A backup that was made just now, verified. Where it cannot be, for lack of room or a stop, it is gone."""
+        try:
+            return await self._in_thread(self._maker.verify, made)
+        except ServiceError as error:
+            if error.code is not Code.DATA_LOSS:
+                with suppress(FileSystemError):
+                    await asyncio.to_thread(self.folder.remove, made)
+            raise
 
     async def _restore(self, backup: Backup) -> Restored:
         async with self._on_disk(backup, self._watch) as plain:
@@ -205,7 +215,7 @@ class Backups:
         """A backup of what a restore replaces. That is not verified where damage is why there is a restore."""
         made = await self._in_thread(self._maker.make, Origin.BEFORE_RESTORE)
         try:
-            return await self._in_thread(self._maker.verify, made)
+            return await self._proven(made)
         except FileSystemError as error:
             if error.code is not Code.DATA_LOSS:
                 raise
