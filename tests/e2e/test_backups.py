@@ -102,6 +102,26 @@ def test_a_name_is_never_a_path(world: World, name: str) -> None:
         list(calls.DownloadBackup(pb.DownloadBackupRequest(name=name)))
 
 
+def test_a_folder_that_cannot_be_used_is_told_as_such(world: World) -> None:
+    """Nobody is told that there is no such backup where nobody can look."""
+    backup, calls = made(world), world.admin.maintenance
+    folder = world.data / "backups"
+    folder.rename(world.data / "away")
+    folder.write_text("no folder")
+    for call in (
+        lambda: calls.VerifyBackup(pb.VerifyBackupRequest(name=backup.name)),
+        lambda: calls.DeleteBackup(pb.DeleteBackupRequest(name=backup.name)),
+        lambda: calls.RestoreBackup(pb.RestoreBackupRequest(name=backup.name)),
+        lambda: list(calls.DownloadBackup(pb.DownloadBackupRequest(name=backup.name))),
+    ):
+        with refused(StatusCode.FAILED_PRECONDITION, "FILE_SYSTEM_ERROR") as refusal:
+            call()
+        assert "BACKUP_DIR" in refusal.help
+    folder.unlink()
+    (world.data / "away").rename(folder)
+    assert calls.VerifyBackup(pb.VerifyBackupRequest(name=backup.name)).backup.verified
+
+
 def test_a_backup_folder_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
     """The command line says what to do, and nothing of a traceback."""
     (tmp_path / "file").touch()

@@ -127,7 +127,7 @@ class BackupFolder:
         return sorted((each for each in found if each), key=lambda each: each.name, reverse=True)
 
     def get(self, name: str) -> Backup:
-        """The backup of that name. NotFound where there is none."""
+        """The backup of that name. NotFound where there is none, FileSystemError where the folder cannot be read."""
         found = self._read(name)
         if found is None:
             raise NotFound(
@@ -153,8 +153,10 @@ class BackupFolder:
                 return replace(loaded(name, file.with_name(f"{name}.json").read_bytes()), size=size)
             except (OSError, ValueError, KeyError, TypeError):
                 return undescribed(name, size, key_of(file))
-        except (OSError, ValueError):
+        except (FileNotFoundError, ValueError):
             return None
+        except OSError as error:
+            raise of_system(error) from error
 
 
 @contextmanager
