@@ -119,7 +119,7 @@ class Upkeep:
         return State.DONE, Text("No problem was found", "Nenhum problema encontrado")
 
     async def _vacuum(self, *, force: bool) -> tuple[State, Text]:
-        before = self._database.path.stat().st_size
+        before = self._bytes()
         if not force and before <= VACUUM_ABOVE:
             return State.SKIPPED, Text(
                 f"The database has {before} bytes, not above {VACUUM_ABOVE}",
@@ -127,17 +127,31 @@ class Upkeep:
             )
         await self._database.alone(lambda: self._database.rows("VACUUM"))
         # In WAL mode the file itself shrinks when the log is moved into it.
-        await self._database.alone(lambda: self._database.rows("PRAGMA wal_checkpoint(TRUNCATE)"))
-        freed = before - self._database.path.stat().st_size
+        emptied = await self._empty_log()
+        freed = max(0, before - self._bytes())
+        if not emptied:
+            return State.DONE, Text(
+                f"{freed} bytes will be given back: a reader is in the way",
+                f"{freed} bytes serão liberados: uma leitura em andamento impede a operação",
+            )
         return State.DONE, Text(f"{freed} bytes were given back", f"{freed} bytes foram liberados")
+
+    def _bytes(self) -> int:
+        """The bytes of the database, in its file or in the log that has yet to be moved there."""
+        pages, size = (int(self._database.rows(f"PRAGMA {name}")[0][0]) for name in ("page_count", "page_size"))
+        return pages * size
+
+    async def _empty_log(self) -> bool:
+        """Moves the log into the file and empties it; False where a reader keeps that from being done."""
+        rows = await self._database.alone(lambda: self._database.rows("PRAGMA wal_checkpoint(TRUNCATE)"))
+        return not (rows and int(rows[0][0]))
 
     async def _analyze(self) -> tuple[State, Text]:
         await self._database.alone(lambda: self._database.rows("ANALYZE"))
         return State.DONE, Text("The tables were counted", "As tabelas foram analisadas")
 
     async def _checkpoint(self) -> tuple[State, Text]:
-        rows = await self._database.alone(lambda: self._database.rows("PRAGMA wal_checkpoint(TRUNCATE)"))
-        if rows and int(rows[0][0]):
+        if not await self._empty_log():
             return State.SKIPPED, Text("A reader was in the way", "Uma leitura em andamento impediu a operação")
         return State.DONE, Text("The write-ahead log is empty", "O log de gravação (WAL) está vazio")
 

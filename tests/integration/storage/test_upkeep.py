@@ -1,5 +1,6 @@
 """The upkeep as a use case on a real database."""
 
+from contextlib import closing
 from datetime import UTC, datetime
 
 import apsw
@@ -80,3 +81,29 @@ async def test_what_keeps_the_log_from_being_emptied_is_told(upkeep: Upkeep, dat
         other.close()
     assert told[Step.CHECKPOINT] is State.SKIPPED
     assert told[Step.CACHES] is State.DONE
+
+
+async def test_what_a_vacuum_gives_back_is_told(upkeep: Upkeep, database: Database) -> None:
+    """What is in the log yet is no loss; what a reader keeps from being given back now is told as what will be."""
+
+    async def vacuumed() -> tuple[int, str]:
+        told = [each.message.en async for each in upkeep.run(force_vacuum=True) if each.step is Step.VACUUM][-1]
+        freed, _, rest = told.partition(" ")
+        return int(freed), rest
+
+    fill = (
+        "INSERT INTO system_metadata WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)"
+        " SELECT 'k' || i, hex(randomblob(1000)), '', '' FROM n"
+    )
+    await database.write(lambda: database.changed(fill))
+    freed, rest = await vacuumed()
+    assert (0 <= freed < 100_000, rest) == (True, "bytes were given back")
+    await database.write(lambda: database.changed("DELETE FROM system_metadata"))
+    await database.alone(lambda: database.rows("PRAGMA busy_timeout = 1"))
+    with closing(apsw.Connection(str(database.path))) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM system_metadata").fetchall()
+        freed, rest = await vacuumed()
+    assert (freed > 1_000_000, rest) == (True, "bytes will be given back: a reader is in the way")
+    assert (await vacuumed())[0] < 100_000
+    assert database.path.stat().st_size < 500_000
