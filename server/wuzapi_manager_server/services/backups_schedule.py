@@ -26,7 +26,8 @@ _NO_SUBSTITUTE = OF_OTHERS | {Origin.BEFORE_RESTORE}
 class BackupSchedule(Schedule):
     """Makes backups at the times of a cron expression (UTC). A failure is logged and tried again a minute later.
 
-    When a time passed while nothing ran, one backup is made at the start, where there were backups before.
+    Where other work is under way, it is tried again seconds later. When a time passed while nothing ran, one backup is
+    made at the start, where there were backups before.
     """
 
     def __init__(self, backups: Backups, audit: Audit, expression: str, clock: Callable[[], datetime]) -> None:
@@ -55,6 +56,8 @@ class BackupSchedule(Schedule):
                 return RETRY
             if self._due <= self._clock():
                 self._due = self._after(max(self._due, self._clock()))
+        except Conflict as error:
+            return self._behind("backup", self._due or self._clock(), error)
         except (ServiceError, OSError) as error:
             if self._backups.failures is not None:
                 self._backups.failures.inc()
@@ -72,15 +75,15 @@ class BackupSchedule(Schedule):
         return self._after(now)
 
     async def _made(self, due: datetime) -> bool:
-        """Whether there is a backup for that time, which perhaps another process made."""
+        """Whether there is a backup for that time, which perhaps another process made. Conflict where others work."""
         try:
             if not await self._is_there(due):
                 made = await self._backups.create(Origin.SCHEDULE)
                 await self._audit.by_itself("CreateBackup", Deed(f"maintenance/{made.name}"))
                 for name in await self._backups.prune():
                     await self._audit.by_itself("DeleteBackup", Deed(f"maintenance/{name}"))
-        except Conflict:
-            return False
+        except Conflict:  # no failure
+            raise
         except ServiceError as error:
             if self._told != due:  # it is tried again every minute
                 self._told = due

@@ -8,7 +8,7 @@ from wuzapi_manager_server.domain.audit import Deed
 from wuzapi_manager_server.errors import Conflict, ServiceError
 from wuzapi_manager_server.observe import failure, logger
 from wuzapi_manager_server.services.audit import Audit
-from wuzapi_manager_server.services.schedule import RETRY, Schedule
+from wuzapi_manager_server.services.schedule import Schedule
 from wuzapi_manager_server.services.upkeep import Upkeep
 from wuzapi_manager_server.storage.database import Database
 from wuzapi_manager_server.storage.metadata import MetadataStore
@@ -21,7 +21,7 @@ LAST_RUN = "system.maintenance_time"
 class UpkeepSchedule(Schedule):
     """Runs the upkeep at the times of a cron expression (UTC).
 
-    Where a backup, a restore or another run is under way, it is tried again a minute later. A run that fails is logged
+    Where a backup, a restore or another run is under way, it is tried again seconds later. A run that fails is logged
     and not repeated before its next time. A time that passed while nothing ran is skipped.
     """
 
@@ -48,8 +48,8 @@ class UpkeepSchedule(Schedule):
         if self._due <= self._clock():
             try:
                 await self._run_for(self._due)
-            except Conflict:
-                return RETRY
+            except Conflict as error:
+                return self._behind("maintenance", self._due, error)
             except (ServiceError, OSError) as error:
                 logger().error("maintenance of the schedule failed", **failure(error))
                 outcome = error.code.value if isinstance(error, ServiceError) else "INTERNAL"

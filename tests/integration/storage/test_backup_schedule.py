@@ -17,6 +17,7 @@ from wuzapi_manager_server.services.backups import Backups
 from wuzapi_manager_server.services.backups_gauges import BackupGauges
 from wuzapi_manager_server.services.backups_schedule import BackupSchedule
 from wuzapi_manager_server.services.readiness import Readiness
+from wuzapi_manager_server.services.schedule import SOON
 from wuzapi_manager_server.storage.audit import AuditStore
 from wuzapi_manager_server.storage.backups import BackupMaker
 from wuzapi_manager_server.storage.backups_folder import BackupFolder
@@ -209,6 +210,25 @@ def hide(folder: Path) -> Path:
 def unhidden(folder: Path) -> Path:
     folder.unlink()
     return folder
+
+
+async def test_what_is_in_the_way_is_waited_for(
+    backups: Backups, audit: Audit, clock: Clock, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Seconds, not a minute, in which the same may be in the way again; it is no failure, and logged once."""
+    metrics = Metrics()
+    backups.failures = metrics.backups.failures
+    clock.now = at(1, 3, 29)
+    schedule = BackupSchedule(backups, audit, "* * * * *", clock)
+    await schedule.turn()
+    clock.now = at(1, 3, 30)
+    with backups.folder.alone("maintenance"):
+        assert [await schedule.turn() for _ in range(2)] == [SOON, SOON]
+    assert times(backups) == []
+    assert "".join(capfd.readouterr()).count("backup of the schedule waits") == 1
+    assert await schedule.turn() > SOON
+    assert times(backups) == [at(1, 3, 30)]
+    assert metrics.backups.failures._value.get() == 0
 
 
 async def test_the_audit_log_tells_what_was_done_by_itself(

@@ -6,7 +6,7 @@ import pytest
 
 from tests.integration.storage.conftest import Clock, deeds_of_the_system
 from wuzapi_manager_server.services.audit import Audit
-from wuzapi_manager_server.services.schedule import RETRY
+from wuzapi_manager_server.services.schedule import RETRY, SOON
 from wuzapi_manager_server.services.upkeep import Upkeep
 from wuzapi_manager_server.services.upkeep_schedule import LAST_RUN, UpkeepSchedule
 from wuzapi_manager_server.storage.audit import AuditStore
@@ -101,13 +101,14 @@ async def test_processes_run_it_once_together(
 
 
 async def test_it_waits_for_a_backup(
-    schedule: UpkeepSchedule, folder: BackupFolder, cache: Cached, clock: Clock
+    schedule: UpkeepSchedule, folder: BackupFolder, cache: Cached, clock: Clock, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """While one is made it looks again a minute later, and runs then."""
+    """While one is made it looks again seconds later, says so once, and runs then."""
     await pass_until(schedule, clock, SUNDAY - timedelta(minutes=1))
     clock.now = SUNDAY
     with folder.alone("a backup"):
-        assert await schedule.turn() == RETRY
+        assert [await schedule.turn() for _ in range(2)] == [SOON, SOON]
+    assert "".join(capfd.readouterr()).count("maintenance of the schedule waits") == 1
     assert cache.cleared == 0
     await schedule.turn()
     assert cache.cleared == 1
