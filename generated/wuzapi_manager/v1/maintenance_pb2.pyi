@@ -910,7 +910,7 @@ class QueryFigures(_message.Message):
     ERRORS_BY_TYPE_FIELD_NUMBER: _builtins.int
     ERROR_RATE_FIELD_NUMBER: _builtins.int
     total: _builtins.int
-    """How many."""
+    """How many, those that failed included."""
     slow: _builtins.int
     """How many took longer than SLOW_QUERY_MS."""
     errors: _builtins.int
@@ -919,11 +919,11 @@ class QueryFigures(_message.Message):
     """The share that failed, 0 to 1."""
     @_builtins.property
     def by_type(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """How many by kind (`SELECT`, `INSERT`…)."""
+        """How many by kind (`SELECT`, `INSERT`…), those that failed included."""
 
     @_builtins.property
     def times(self) -> Global___Times:
-        """How long they took."""
+        """How long those took that did not fail."""
 
     @_builtins.property
     def errors_by_type(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:

@@ -1,5 +1,6 @@
 """MaintenanceService: the upkeep, the caches and the figures of this process."""
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -42,17 +43,18 @@ class UpkeepCalls:
     def metrics(self, stats: Stats) -> pb.GetMetricsResponse:
         """The figures as they are now."""
         figures = self._figures()
-        queries, errors = sum(figures.queries.values()), sum(figures.errors.values())
+        by_type = Counter(figures.queries) + Counter(figures.errors)
+        queries, errors = by_type.total(), sum(figures.errors.values())
         active = sum(count for (_, status), count in stats.connections.items() if status.upper() in _ACTIVE)
         return pb.GetMetricsResponse(
             queries=pb.QueryFigures(
                 total=queries,
-                by_type=figures.queries,
+                by_type=by_type,
                 times=_times(figures.query_times),
                 slow=figures.slow,
                 errors=errors,
                 errors_by_type=figures.errors,
-                error_rate=errors / (queries + errors) if errors else 0.0,
+                error_rate=errors / queries if errors else 0.0,
             ),
             calls=pb.CallFigures(
                 total=sum(figures.calls.values()), by_code=figures.calls, times=_times(figures.call_times)

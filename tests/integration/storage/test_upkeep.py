@@ -8,9 +8,12 @@ import pytest
 
 from wuzapi_manager_server.domain.audit import Actor, acting
 from wuzapi_manager_server.errors import Code, Conflict, DatabaseError
+from wuzapi_manager_server.rpc.maintenance_upkeep import UpkeepCalls
+from wuzapi_manager_server.services.figures import Figures, Times
 from wuzapi_manager_server.services.upkeep import Progress, State, Step, Upkeep
 from wuzapi_manager_server.storage.backups_folder import BackupFolder
 from wuzapi_manager_server.storage.database import Database
+from wuzapi_manager_server.storage.stats import stats_of
 
 
 @pytest.fixture
@@ -107,3 +110,12 @@ async def test_what_a_vacuum_gives_back_is_told(upkeep: Upkeep, database: Databa
     assert (freed > 1_000_000, rest) == (True, "bytes will be given back: a reader is in the way")
     assert (await vacuumed())[0] < 100_000
     assert database.path.stat().st_size < 500_000
+
+
+async def test_statements_that_failed_are_among_all(upkeep: Upkeep, database: Database) -> None:
+    """In the total and by kind, and the rate is their share."""
+    none = Times(0.0, (0.0, 0.0, 0.0))
+    figures = Figures({"INSERT": 2, "SELECT": 5}, none, 0, {"SELECT": 2, "UPDATE": 1}, {}, none)
+    found = UpkeepCalls(upkeep, lambda: figures).metrics(stats_of(database)).queries
+    assert dict(found.by_type) == {"INSERT": 2, "SELECT": 7, "UPDATE": 1}
+    assert (found.total, found.errors, found.error_rate) == (10, 3, 0.3)
