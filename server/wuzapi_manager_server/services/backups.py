@@ -160,7 +160,17 @@ class Backups:
         task = asyncio.create_task(held())
         self._running.add(task)
         task.add_done_callback(self._done)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(partial(self._untold, what))
+            raise
+
+    def _untold(self, what: str, task: asyncio.Task[object]) -> None:
+        """Nobody waits for it any more, so the log alone tells of its failure, unless it was stopped."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self._stopping.is_set():
+            logger().error("work on backups failed", work=what, **failure(error))
 
     def _done(self, task: asyncio.Task[object]) -> None:
         self._running.discard(task)

@@ -1,5 +1,6 @@
 """Backups by the clock, which the test sets: real backups in a real folder, and nobody waits."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,7 @@ from wuzapi_manager_server.services.readiness import Readiness
 from wuzapi_manager_server.services.schedule import SOON
 from wuzapi_manager_server.storage.audit import AuditStore
 from wuzapi_manager_server.storage.backups import BackupMaker
-from wuzapi_manager_server.storage.backups_folder import BackupFolder
+from wuzapi_manager_server.storage.backups_folder import BackupFolder, no_room
 from wuzapi_manager_server.storage.database import Database
 
 DAILY = "30 3 * * *"
@@ -252,3 +253,25 @@ async def test_the_audit_log_tells_what_was_done_by_itself(
     assert deeds_of_the_system(audits)[0] == ("CreateBackup", "maintenance", "FAILED_PRECONDITION")
     assert len(deeds_of_the_system(audits)) == len(told) + 1  # the same failure is told once
     away.rename(unhidden(backups.folder.path))
+
+
+async def test_a_failure_that_nobody_waits_for_is_in_the_log(
+    backups: Backups, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its caller went away meanwhile."""
+    going, on = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        going.set()
+        await on.wait()
+        raise no_room()
+
+    call = asyncio.create_task(backups.alone("the work of one who went", work))
+    await going.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    on.set()
+    await backups.changed.wait()
+    await asyncio.sleep(0)
+    assert "".join(capfd.readouterr()).count("work on backups failed") == 1
