@@ -195,8 +195,8 @@ def test_a_restore_can_be_tried_out(stage: Stage, tmp_path: Path) -> None:
         with refused(StatusCode.DATA_LOSS, "FILE_SYSTEM_ERROR"):
             calls.RestoreBackup(pb.RestoreBackupRequest(name=broken, validate_only=True))
         assert not listed(world)[broken].verified
-        told = calls.ListAuditEvents(pb.ListAuditEventsRequest(target="maintenance", page_size=100)).events
-        told = [each for each in told if each.action.endswith("RestoreBackup")]
+        events = calls.ListAuditEvents(pb.ListAuditEventsRequest(target="maintenance", page_size=100)).events
+        told = [each for each in events if each.action.endswith("RestoreBackup")]
         assert (told[0].target, told[0].outcome) == (f"maintenance/{broken}", "DATA_LOSS")
         assert older not in str(told)
     for name in (older, broken):
