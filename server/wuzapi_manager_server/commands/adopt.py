@@ -2,10 +2,13 @@
 
 import argparse
 import asyncio
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 from wuzapi_manager_server.domain.adopted_source import SHOWS_OWN_TABLES
 from wuzapi_manager_server.domain.adoption import Adopted
@@ -41,12 +44,12 @@ def take_over(settings: Settings, file: Path, *, apply: bool, everyone: bool, sa
 
     `everyone`: connections that the original showed to all users are assigned to all whom WUZAPI has now.
     """
-    original = read_original(file)
-    users = asyncio.run(_all_users(settings)) if everyone else None
-    with ThreadPoolExecutor(1) as pool:
-        folder = sqlite_folder(settings, pool)
-
-        plan = planned(original, file.name, partial(_refusal, folder), keys_at(settings.sqlite_db_path), users)
+    with _tidy():
+        original = read_original(file)
+        users = asyncio.run(_all_users(settings)) if everyone else None
+        with ThreadPoolExecutor(1) as pool:
+            refuses = partial(_refusal, sqlite_folder(settings, pool))
+            plan = planned(original, file.name, refuses, keys_at(settings.sqlite_db_path), users)
     for line in _told(plan):
         say(line)
     if not apply:
@@ -59,6 +62,26 @@ def take_over(settings: Settings, file: Path, *, apply: bool, everyone: bool, sa
         say(f"made connection {connection.id} {connection.name!r}")
     say(f"Done: {len(plan.comes)} connections. Try each with TestConnection; {file.name} is as it was.")
     return 0
+
+
+@contextmanager
+def _tidy() -> Iterator[None]:
+    """Has SIGTERM, and the end of the terminal, end what is within as Ctrl-C does: copies of databases are removed."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)  # once is enough, and the removal takes its time
+        raise KeyboardInterrupt
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}  # as by nohup
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _refusal(folder: SqliteFolder, source: Source) -> Text | None:

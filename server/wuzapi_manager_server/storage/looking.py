@@ -31,14 +31,20 @@ def looked_into(path: Path) -> Iterator[apsw.Connection]:
 @contextmanager
 def copied(file: Path) -> Iterator[Path]:
     """A copy with what SQLite needs beside it: the log of writes, and the journal that undoes a write cut short."""
-    with tempfile.TemporaryDirectory(prefix="wuzapi-manager-adopt-") as folder:
-        copy = Path(folder) / "copy.db"
+    folder = Path(tempfile.mkdtemp(prefix="wuzapi-manager-adopt-"))
+    try:
+        copy = folder / "copy.db"
         shutil.copyfile(file, copy)
         log, _, journal = zip(companions_of(file), companions_of(copy), strict=True)
         for source, target in (log, journal):
             with suppress(FileNotFoundError):
                 shutil.copyfile(source, target)
         yield copy
+    finally:
+        try:
+            shutil.rmtree(folder)
+        finally:  # a signal may have ended the first: what lies there has plain passwords
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _where_it_lies(path: Path) -> apsw.Connection | None:

@@ -1,5 +1,6 @@
 """Looking into a database that other programs use, used or were killed amid."""
 
+import shutil
 import subprocess
 import sys
 from contextlib import closing
@@ -8,7 +9,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from wuzapi_manager_server.storage.looking import looked_into
+from wuzapi_manager_server.storage.looking import copied, looked_into
 
 WRITING = """
 import os, sys, apsw
@@ -79,3 +80,19 @@ def test_what_is_no_database_is_an_error(tmp_path: Path) -> None:
         with pytest.raises(error), looked_into(tmp_path / file):
             pass
     assert names_in(tmp_path) == ["text"]
+
+
+def test_a_copy_goes_also_where_its_removal_is_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal at the worst moment leaves nothing of what it holds."""
+    file, remove, calls = written(tmp_path, "wal", "well"), shutil.rmtree, []
+
+    def interrupted(folder: Path, *, ignore_errors: bool = False) -> None:
+        calls.append(folder)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        remove(folder, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt), copied(file) as copy:
+        assert copy.read_bytes() == file.read_bytes()
+    assert not copy.parent.exists()
