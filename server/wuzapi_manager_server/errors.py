@@ -12,6 +12,7 @@
     ├── CredentialsRejected FAILED_PRECONDITION  CREDENTIALS_REJECTED (a source)
     ├── QueryFailed         FAILED_PRECONDITION, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, PERMISSION_DENIED
     │                                            QUERY_FAILED (a source)
+    │   └── WrittenOtherwise
     ├── NocodbError         FAILED_PRECONDITION, UNAVAILABLE             NOCODB_ERROR
     ├── WuzapiError         INVALID_ARGUMENT, FAILED_PRECONDITION, RESOURCE_EXHAUSTED, UNIMPLEMENTED, UNAVAILABLE
     │                                            WUZAPI_ERROR
@@ -208,6 +209,10 @@ class QueryFailed(ServiceError):
     ) -> None:
         super().__init__(text, suggestion=suggestion, metadata=metadata)
         self.code = code
+
+
+class WrittenOtherwise(QueryFailed):
+    """A source carried out a write, but does not hold what was to be written: what it holds instead stays there."""
 
 
 class NocodbError(ServiceError):

@@ -80,7 +80,7 @@ class RecordStreams:
 
         request_id = "" if first.validate_only else first.request_id
         request = repeatable(call.caller, without(first, "chunk"), request_id)
-        return await self._once.through(request, made, lambda: importer.created == 0)
+        return await self._once.through(request, made, lambda: importer.untouched)
 
 
 def _steps(deadline: Deadline) -> Callable[[], Deadline]:

@@ -7,10 +7,11 @@ twice.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import NamedTuple
 from uuid import UUID
 
-from wuzapi_manager_server.errors import InvalidInput, OutcomeUnknown, ServiceError, Text, Violation
+from wuzapi_manager_server.errors import InvalidInput, OutcomeUnknown, ServiceError, Text, Violation, WrittenOtherwise
 from wuzapi_manager_server.storage.database import Database
 from wuzapi_manager_server.storage.idempotency import IdempotencyStore
 
@@ -53,8 +54,8 @@ class Once:
     ) -> bytes:
         """The answer of `work`, which has an effect elsewhere. It is completed also when the caller goes away.
 
-        After a ServiceError of `work`, other than OutcomeUnknown, the id may be used again where `undone` says that
-        nothing was done.
+        After a ServiceError of `work`, but for those that say that something may be done (OutcomeUnknown,
+        WrittenOtherwise), the id may be used again where `undone` says that nothing was done.
         """
         task = asyncio.create_task(self.through(request, work, undone))
         self._running.add(task)
@@ -67,8 +68,8 @@ class Once:
         """The answer of `work`, which is broken off when the caller goes away.
 
         After a ServiceError of `work` the id may be used again where `undone` says that nothing was done; otherwise,
-        after OutcomeUnknown and, when its time has passed, after a cancellation, a repeat is told that the outcome is
-        not known.
+        after OutcomeUnknown, WrittenOtherwise and, when its time has passed, a cancellation, a repeat is told that the
+        outcome is not known.
         """
         check_request_id(request.request_id)
         if not request.request_id:
@@ -79,9 +80,13 @@ class Once:
             return stored
         try:
             answer = await work()
-        except ServiceError as error:
-            done_with = self._store.leave if isinstance(error, OutcomeUnknown) or not undone() else self._store.abandon
-            await self._database.write(lambda: done_with(scope))
+        except (OutcomeUnknown, WrittenOtherwise):
+            with suppress(ServiceError):  # a repeat is told so all the same, only later
+                await self._database.write(lambda: self._store.leave(scope))
+            raise
+        except ServiceError:
+            settle = self._store.abandon if undone() else self._store.leave
+            await self._database.write(lambda: settle(scope))
             raise
         await self._database.write(lambda: self._store.finish(scope, answer))
         return answer

@@ -13,7 +13,14 @@ from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.fields import Field
 from wuzapi_manager_server.domain.table import Cell, Key
 from wuzapi_manager_server.domain.values import to_text
-from wuzapi_manager_server.errors import AlreadyExists, InvalidInput, QueryFailed, ServiceError, Violation
+from wuzapi_manager_server.errors import (
+    AlreadyExists,
+    InvalidInput,
+    QueryFailed,
+    ServiceError,
+    Violation,
+    WrittenOtherwise,
+)
 from wuzapi_manager_server.services.file_lines import Csv, JsonLines, Line, Reader
 from wuzapi_manager_server.services.records import OpenTable, Result
 
@@ -136,6 +143,8 @@ class Importer:
         self._reader: Reader = Csv(table.fields) if kind is FileFormat.CSV else JsonLines()
         self._skip = skip
         self._validate_only = validate_only
+        self.untouched = True
+        """Whether nothing was written yet."""
         self.created = 0
         self._failed = 0
         self._errors: list[BadLine] = []
@@ -201,6 +210,8 @@ class Importer:
     def _refused(self, rows: Sequence[_Row], results: Sequence[Result]) -> list[tuple[int, ServiceError]]:
         """The rows that a source without transactions refused, each for itself."""
         self.created += sum(result.error is None for result in results)
+        if any(result.error is None or isinstance(result.error, WrittenOtherwise) for result in results):
+            self.untouched = False
         refused: list[tuple[int, ServiceError]] = []
         for row, result in zip(rows, results, strict=True):
             if isinstance(result.error, ServiceError) and _is_of_a_row(result.error):

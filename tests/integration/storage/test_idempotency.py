@@ -73,6 +73,15 @@ async def test_one_that_was_cut_off_is_not_done_again(
     assert "new request_id" in raised.value.suggestion.en
 
 
+async def test_one_that_was_left_is_not_done_again(database: Database, requests: IdempotencyStore) -> None:
+    """What nobody waits for any more is told at once as of unknown outcome: waiting would not help."""
+    await database.write(lambda: requests.begin(b"scope", b"body"))
+    await database.write(lambda: requests.leave(b"scope"))
+    with pytest.raises(Conflict, match="not known") as raised:
+        await database.write(lambda: requests.begin(b"scope", b"body"))
+    assert raised.value.retry_after is None
+
+
 async def test_one_that_had_no_effect_may_come_again(database: Database, requests: IdempotencyStore) -> None:
     """After `abandon` the request is new, also with another body; abandoning what is not there does nothing."""
     await database.write(lambda: requests.begin(b"scope", b"body"))
