@@ -10,7 +10,7 @@ cells stand in the order of the columns, and one column must not be taken for an
 Every call ends by its deadline (TimedOut), and stops its work when its task is cancelled; a write that was begun is
 then rolled back or completed, never left in between. Failures are ConnectionFailed, CredentialsRejected, QueryFailed,
 AlreadyExists, Conflict, PermissionDenied (where a source may not lie), TimedOut or OutcomeUnknown; nothing was changed
-then, but after OutcomeUnknown. No driver's text is in them.
+then, but after OutcomeUnknown and WrittenOtherwise. No driver's text is in them.
 """
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence

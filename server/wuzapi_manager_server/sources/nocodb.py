@@ -94,21 +94,21 @@ class NocodbSource:
     ) -> list[Outcome]:
         """See RecordSource: each row for itself."""
         reader = await self._reader(table, deadline)
-        return await self._written(Writer(reader, owner, deadline).insert(rows))
+        return await self._written(self._writer(reader, owner, deadline).insert(rows))
 
     async def update(
         self, changes: Sequence[Change], owner: Owner | None, deadline: Deadline, *, table: Table | None = None
     ) -> list[Outcome]:
         """See RecordSource: each row for itself, once all were found."""
         reader = await self._reader(table, deadline)
-        return await self._written(Writer(reader, owner, deadline).update(changes))
+        return await self._written(self._writer(reader, owner, deadline).update(changes))
 
     async def delete(
         self, keys: Sequence[tuple[Key, Guard | None]], owner: Owner | None, deadline: Deadline
     ) -> list[Outcome]:
         """See RecordSource: each row for itself, once all were found."""
         reader = await self._reader(None, deadline)
-        return await self._written(Writer(reader, owner, deadline).delete(keys))
+        return await self._written(self._writer(reader, owner, deadline).delete(keys))
 
     async def test(self, user_link_field: str, deadline: Deadline) -> list[Step]:
         """See RecordSource."""
@@ -207,11 +207,15 @@ class NocodbSource:
         except NocodbError as error:
             raise await self._diagnosis(error, deadline) from None
 
+    def _writer(self, reader: Reader, owner: Owner | None, deadline: Deadline) -> Writer:
+        return Writer(reader, owner, deadline, self._forget)
+
     async def _written(self, work: Awaitable[list[Outcome]]) -> list[Outcome]:
         try:
-            return await work
+            outcomes = await work
         except Stale:
             raise self._changed() from None
+        return [Outcome(None, self._changed()) if isinstance(each.error, Stale) else each for each in outcomes]
 
     async def _diagnosis(self, error: NocodbError, deadline: Deadline) -> ServiceError:
         """What an error of NocoDB's own is: that its database does not have the table any more, or just that.
@@ -226,8 +230,12 @@ class NocodbSource:
                 return table_gone(name)
         return error
 
-    def _changed(self) -> QueryFailed:
+    def _forget(self) -> None:
+        """Has the next call describe the table anew."""
         self._until = 0.0
+
+    def _changed(self) -> QueryFailed:
+        self._forget()
         name = self._configuration.table_id
         return QueryFailed(
             Text(f"Table {name!r} has changed meanwhile", f"A tabela '{name}' foi alterada nesse meio tempo"),

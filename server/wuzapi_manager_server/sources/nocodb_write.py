@@ -1,11 +1,12 @@
 """Writing rows of a NocoDB table.
 
 NocoDB answers 200 in several cases where nothing was written, so each write is read back and compared; what is not
-there as it was asked for is refused. There are no transactions: between the reading of a row and its change somebody
-else may change it.
+there as it was asked for is refused. Once a write was sent, and it is not known that it was refused, whatever fails is
+OutcomeUnknown. There are no transactions: between the reading of a row and its change somebody else may change it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -18,11 +19,13 @@ from wuzapi_manager_server.errors import (
     QueryFailed,
     ServiceError,
     Text,
+    WrittenOtherwise,
     record_not_found,
 )
 from wuzapi_manager_server.sources.base import Change, Guard, Outcome
+from wuzapi_manager_server.sources.batches import in_parts
 from wuzapi_manager_server.sources.nocodb_api import Gone, Refusal, outcome_unknown, refused, table_gone
-from wuzapi_manager_server.sources.nocodb_read import Reader
+from wuzapi_manager_server.sources.nocodb_read import Reader, Stale
 from wuzapi_manager_server.sources.nocodb_table import BATCH, NocoTable
 from wuzapi_manager_server.sources.nocodb_values import to_cell, to_value
 
@@ -31,11 +34,15 @@ Values = Mapping[str, Cell]
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes one table as it was described, in requests of at most 100 rows."""
+    """Writes one table as it was described, in requests of at most 100 rows.
+
+    `forget` is called where it turns out, after a write, that the table is another by now.
+    """
 
     reader: Reader
     owner: Owner | None
     deadline: Deadline
+    forget: Callable[[], None]
 
     @property
     def table(self) -> NocoTable:
@@ -48,55 +55,25 @@ class Writer:
         ready: list[dict[str, Json] | ServiceError] = [self._prepared(row) for row in rows]
         if len(rows) == 1 and isinstance(refusal := ready[0], ServiceError):
             raise refusal
-        outcomes: list[Outcome | None] = [
-            Outcome(None, one) if isinstance(one, ServiceError) else None for one in ready
-        ]
-        places = [at for at, one in enumerate(ready) if isinstance(one, dict)]
+        good = [(row, body) for row, body in zip(rows, ready, strict=True) if isinstance(body, dict)]
         # An answer to many rows of a composite key is an error, although they were made.
         size = BATCH if len(self.table.keys) == 1 else 1
-        for begin in range(0, len(places), size):
-            part = places[begin : begin + size]
-            made = await self._made([(rows[at], cast("dict[str, Json]", ready[at])) for at in part], begun=begin > 0)
-            for at, outcome in zip(part, made, strict=True):
-                outcomes[at] = outcome
-        return [outcome for outcome in outcomes if outcome is not None]
+        made = iter(await in_parts(good, size, self._made, failures=(ServiceError, Stale), alone=len(rows) == 1))
+        return [Outcome(None, one) if isinstance(one, ServiceError) else next(made) for one in ready]
 
     async def update(self, changes: Sequence[Change]) -> list[Outcome]:
         """Changes rows. NotFound, and what the guards raise, before anything is changed."""
         self._insist_on_key()
         await self._there([(change.key, change.guard) for change in changes])
-        bodies = [self._change(change) for change in changes]
-        outcomes: list[Outcome] = []
-        for begin in range(0, len(changes), BATCH):
-            part = changes[begin : begin + BATCH]
-            try:
-                await self._send("PATCH", [body for body in bodies[begin : begin + BATCH] if body])
-            except (Refusal, Gone, AlreadyExists) as error:
-                outcomes += await self._changed_singly(part, bodies[begin : begin + BATCH], self._told(error))
-                continue
-            except ServiceError as error:
-                outcomes += self._given_up(error, changes[begin:], first=begin == 0)
-                return outcomes
-            outcomes += await self._changed(part)
-        return outcomes
+        ready = [(change, self._change(change)) for change in changes]
+        return await in_parts(ready, BATCH, self._changed, alone=len(changes) == 1)
 
     async def delete(self, keys: Sequence[tuple[Key, Guard | None]]) -> list[Outcome]:
         """Deletes rows. NotFound, and what the guards raise, before anything is deleted."""
         self._insist_on_key()
         await self._there(keys)
-        outcomes: list[Outcome] = []
-        for begin in range(0, len(keys), BATCH):
-            part = [key for key, _ in keys[begin : begin + BATCH]]
-            try:
-                await self._send("DELETE", [self._named(key) for key in part])
-            except (Refusal, Gone, AlreadyExists) as error:
-                del error  # what is still there tells
-            except ServiceError as error:
-                outcomes += self._given_up(error, keys[begin:], first=begin == 0)
-                return outcomes
-            left = await self.reader.many(part, None, self.deadline)
-            outcomes += [Outcome(None, refused(self.table.table.name) if key in left else None) for key in part]
-        return outcomes
+        ready = [(key, self._named(key)) for key, _ in keys]
+        return await in_parts(ready, BATCH, self._deleted, alone=len(keys) == 1)
 
     def _insist_on_key(self) -> None:
         """Without a primary key NocoDB would change every row."""
@@ -138,26 +115,52 @@ class Writer:
                 suggestion=Text("Choose another user_link_value", "Escolha outro user_link_value"),
             )
 
-    async def _made(self, rows: Sequence[tuple[Values, dict[str, Json]]], *, begun: bool) -> list[Outcome]:
-        """Makes a request's worth of rows: all or none by NocoDB, then each for itself where it refuses."""
-        single = len(rows) == 1
-        if single and await self._is_taken(rows[0][0]):
-            return [Outcome(None, _taken())]
-        try:
-            bodies = [body for _, body in rows]
-            # Alone, a row of a text key is answered by the bare key, which is no JSON.
-            answer = await self._post(bodies[0] if len(self.table.keys) > 1 else cast("Json", bodies))
-        except (Refusal, Gone, AlreadyExists) as error:
-            if single:
-                return [Outcome(None, self._told(error))]
-            return [outcome for row in rows for outcome in await self._made([row], begun=begun)]
-        except ServiceError as error:
-            if not begun:
-                raise
-            return [Outcome(None, error)] * len(rows)
+    async def _made(self, rows: Sequence[tuple[Values, dict[str, Json]]]) -> list[Outcome]:
+        """Makes a request's worth of rows: all or none by NocoDB. For what it raises see in_parts; and Stale."""
+        if len(rows) == 1 and await self._is_taken(rows[0][0]):
+            raise _taken()
+        bodies = [body for _, body in rows]
+        # Alone, a row of a text key is answered by the bare key, which is no JSON.
+        answer = await self._sent("POST", bodies[0] if len(self.table.keys) > 1 else cast("Json", bodies))
         keys = self._keys(answer, [values for values, _ in rows])
-        found = await self.reader.many(keys, None, self.deadline)
+        found = await self._read_back(keys)
         return [self._as_asked(found.get(key), values) for key, (values, _) in zip(keys, rows, strict=True)]
+
+    async def _changed(self, changes: Sequence[tuple[Change, dict[str, Json]]]) -> list[Outcome]:
+        """Changes a request's worth of rows likewise."""
+        await self._sent("PATCH", [body for _, body in changes])
+        found = await self._read_back([change.key for change, _ in changes])
+        return [self._as_asked(found.get(change.key), change.values) for change, _ in changes]
+
+    async def _deleted(self, rows: Sequence[tuple[Key, dict[str, Json]]]) -> list[Outcome]:
+        """Deletes a request's worth of rows. What is still there was refused."""
+        with suppress(QueryFailed, AlreadyExists):
+            await self._sent("DELETE", [named for _, named in rows])
+        left = await self._read_back([key for key, _ in rows])
+        return [Outcome(None, refused(self.table.table.name) if key in left else None) for key, _ in rows]
+
+    async def _sent(self, method: str, body: Json) -> Json:
+        """Sends a write. QueryFailed or AlreadyExists where NocoDB refuses it: nothing of it is done then."""
+        try:
+            return await self.reader.api.write(
+                method, ("tables", self.table.table.name, "records"), body, self.deadline
+            )
+        except Gone as error:
+            if error.what == "RECORD_NOT_FOUND":
+                raise refused(self.table.table.name) from None
+            raise table_gone(self.table.table.name) from None
+        except Refusal:
+            raise refused(self.table.table.name) from None
+
+    async def _read_back(self, keys: Sequence[Key]) -> dict[Key, Row]:
+        """The rows of a write that was sent. OutcomeUnknown where they cannot be read: they may be written."""
+        try:
+            return await self.reader.many(keys, None, self.deadline)
+        except Stale:
+            self.forget()
+            raise _not_seen() from None
+        except ServiceError as error:
+            raise _not_seen() from error
 
     async def _is_taken(self, values: Values) -> bool:
         """Whether the key of a new row, where the row gives it, is another row's already."""
@@ -239,54 +242,19 @@ class Writer:
                 guard(found[key])
         return found
 
-    async def _changed(self, changes: Sequence[Change]) -> list[Outcome]:
-        found = await self.reader.many([change.key for change in changes], None, self.deadline)
-        return [self._as_asked(found.get(change.key), change.values) for change in changes]
-
-    async def _changed_singly(
-        self, changes: Sequence[Change], bodies: Sequence[dict[str, Json]], error: ServiceError
-    ) -> list[Outcome]:
-        """NocoDB refused them together, and changed none: each for itself."""
-        if len(changes) == 1:
-            return [Outcome(None, error)]
-        outcomes: list[Outcome] = []
-        for change, body in zip(changes, bodies, strict=True):
-            try:
-                await self._send("PATCH", [body])
-            except (Refusal, Gone, AlreadyExists) as refusal:
-                outcomes.append(Outcome(None, self._told(refusal)))
-            else:
-                outcomes += await self._changed([change])
-        return outcomes
-
-    def _given_up(self, error: ServiceError, left: Sequence[object], *, first: bool) -> list[Outcome]:
-        """What becomes of the items of a batch when a request fails as a whole: raised where none was done before."""
-        if first and not isinstance(error, OutcomeUnknown):
-            raise error
-        if first and len(left) <= BATCH:
-            raise error
-        return [Outcome(None, error)] * len(left)
-
-    def _told(self, error: Refusal | Gone | AlreadyExists) -> ServiceError:
-        if isinstance(error, AlreadyExists):
-            return error
-        if isinstance(error, Gone) and error.what != "RECORD_NOT_FOUND":
-            return table_gone(self.table.table.name)
-        return refused(self.table.table.name)
-
-    async def _post(self, body: Json) -> Json:
-        return await self.reader.api.write("POST", self._path, body, self.deadline)
-
-    async def _send(self, method: str, bodies: "Sequence[dict[str, Json]]") -> None:
-        await self.reader.api.write(method, self._path, cast("Json", list(bodies)), self.deadline)
-
-    @property
-    def _path(self) -> tuple[str, ...]:
-        return ("tables", self.table.table.name, "records")
-
 
 def _scalar(value: Json) -> Scalar:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _not_seen() -> OutcomeUnknown:
+    return OutcomeUnknown(
+        Text(
+            "The change was sent to NocoDB, but could not be read back: it may be done",
+            "A alteração foi enviada ao NocoDB, mas não pôde ser relida: pode ter sido feita",
+        ),
+        suggestion=Text("Read the records before you repeat it", "Leia os registros antes de repetir"),
+    )
 
 
 def _taken() -> AlreadyExists:
@@ -314,8 +282,8 @@ def _read_only(name: str) -> QueryFailed:
     )
 
 
-def _not_kept(name: str) -> QueryFailed:
-    return QueryFailed(
+def _not_kept(name: str) -> WrittenOtherwise:
+    return WrittenOtherwise(
         Text(
             f"NocoDB accepted the write, but {name!r} does not hold what was written",
             f"O NocoDB aceitou a gravação, mas o campo '{name}' não contém o valor gravado",

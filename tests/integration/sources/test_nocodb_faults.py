@@ -20,6 +20,7 @@ from wuzapi_manager_server.errors import (
     RateLimited,
     ServiceError,
     TimedOut,
+    WrittenOtherwise,
 )
 from wuzapi_manager_server.sources.base import Change, Query
 from wuzapi_manager_server.sources.nocodb import NocodbEngine, NocodbSource
@@ -168,7 +169,8 @@ async def test_what_was_not_written_is_told(fake: FakeNocodb, source: NocodbSour
     updated = await source.update([Change((1,), {"name": "changed"})], ANA, soon())
     deleted = await source.delete([((1,), None)], ANA, soon())
     inserted = await source.insert([{"owner": "ana", "name": "new"}], ANA, soon())
-    assert [type(each[0].error) for each in (updated, deleted, inserted)] == [QueryFailed] * 3
+    refusals = [type(each[0].error) for each in (updated, deleted, inserted)]
+    assert refusals == [WrittenOtherwise, QueryFailed, WrittenOtherwise]
     fake.fault = of_writes(told(200, [{"Id": 99}]))
     [unknown] = await source.insert([{"owner": "ana", "name": "new"}], ANA, soon())
     assert isinstance(unknown.error, OutcomeUnknown)
