@@ -10,7 +10,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import cast
@@ -102,7 +102,8 @@ class FakeAirtable(FakeServer):
     """`bases` has tables by base and table id, `tokens` scopes by token.
 
     `rate` is how many requests a base takes in a second (0: any number), `pause` for how many seconds it refuses after
-    more; `trouble` holds answers to give first, whatever is asked. Who changes tables while it runs holds `lock`.
+    more; `trouble` holds answers to give first, whatever is asked, and `fault` may answer in its place. Who changes
+    tables while it runs holds `lock`.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -112,6 +113,7 @@ class FakeAirtable(FakeServer):
         self.rate = 0
         self.pause = 30.0
         self.trouble: list[Answer] = []
+        self.fault: Callable[[Request], Answer | None] = lambda _: None
         self.lock = threading.RLock()
         self._iterators: dict[int, list[str]] = {}
         self._recent: dict[str, list[float]] = {}
@@ -131,6 +133,9 @@ class FakeAirtable(FakeServer):
         with self.lock:
             if self.trouble:
                 return self.trouble.pop(0)
+            faulty = self.fault(request)
+            if faulty is not None:
+                return faulty
             try:
                 return _answer(200, self._answered(request))
             except _Refused as refused:

@@ -305,23 +305,23 @@ class AirtableSource:
             body["filterByFormula"] = narrowed
         try:
             answer = await self._api.listed(layout.table.name, body, deadline)
-        except Hidden:
-            self._layout = None
-            raise self._gone() from None
-        except Altered:
-            self._layout = None
-            raise self._altered() from None
+        except (Hidden, Altered) as error:
+            raise self._told(error) from None
         return _page_of(answer, layout)
 
     async def _changed(self, outcomes: Awaitable[list[Outcome]]) -> list[Outcome]:
         try:
-            return await outcomes
-        except Hidden:
-            self._layout = None
-            raise self._gone() from None
-        except Altered:
-            self._layout = None
-            raise self._altered() from None
+            found = await outcomes
+        except (Hidden, Altered) as error:
+            raise self._told(error) from None
+        return [
+            Outcome(None, self._told(each.error)) if isinstance(each.error, Hidden | Altered) else each
+            for each in found
+        ]
+
+    def _told(self, error: Hidden | Altered) -> QueryFailed:
+        self._layout = None
+        return self._gone() if isinstance(error, Hidden) else self._altered()
 
     @staticmethod
     def _wanted(row: Row, owner: Owner | None, where: Where | None, layout: Layout) -> bool:

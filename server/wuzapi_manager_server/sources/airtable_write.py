@@ -6,12 +6,20 @@ from typing import NamedTuple, TypeVar
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.table import Cell, Json, Owner, Row
 from wuzapi_manager_server.domain.values import to_json
-from wuzapi_manager_server.errors import QueryFailed, ServiceError, Text, record_not_found
+from wuzapi_manager_server.errors import (
+    OutcomeUnknown,
+    QueryFailed,
+    ServiceError,
+    Text,
+    WrittenOtherwise,
+    record_not_found,
+)
 from wuzapi_manager_server.sources.airtable_api import AirtableApi, Altered, Hidden, unknown
 from wuzapi_manager_server.sources.airtable_match import is_owned
 from wuzapi_manager_server.sources.airtable_schema import Layout
 from wuzapi_manager_server.sources.airtable_values import from_cell
 from wuzapi_manager_server.sources.base import Change, Guard, Outcome
+from wuzapi_manager_server.sources.batches import in_parts
 
 T = TypeVar("T")
 G = TypeVar("G")
@@ -38,10 +46,7 @@ def admitted(found: Sequence[Found | None], guards: Sequence[Guard | None]) -> l
 
 
 class Writer:
-    """Writes. A refused request of several records is done again record by record, so that each has its own outcome.
-
-    Once something is written, errors are outcomes and no longer raised: what is done is done.
-    """
+    """Writes; see in_parts. Hidden and Altered may stand in outcomes too, of records that were not written."""
 
     def __init__(self, api: AirtableApi) -> None:
         self._api = api
@@ -59,12 +64,18 @@ class Writer:
             answer = await self._api.written("POST", layout.table.name, [{"fields": i.fields} for i in items], deadline)
             outcomes = []
             for item, (identifier, row) in zip(items, _rows(answer, len(items), layout), strict=True):
-                if not is_owned(row, owner, layout.table):
-                    await self._api.deleted(layout.table.name, [identifier], deadline)
-                    outcomes.append(Outcome(None, _not_the_owners(owner)))
-                else:
+                if is_owned(row, owner, layout.table):
                     outcomes.append(_kept(item, row, layout))
+                else:
+                    outcomes.append(await taken_back(identifier))
             return outcomes
+
+        async def taken_back(identifier: str) -> Outcome:
+            try:
+                await self._api.deleted(layout.table.name, [identifier], deadline)
+            except (ServiceError, Hidden, Altered):
+                return Outcome(None, _left_there(owner))
+            return Outcome(None, _not_the_owners(owner))
 
         return await _each(rows, prepare, made)
 
@@ -104,7 +115,7 @@ class Writer:
             await self._api.deleted(layout.table.name, [item.id for item in items], deadline)
             return [Outcome(None)] * len(items)
 
-        return await _in_parts(there, gone)
+        return await _in_parts(there, gone, alone=len(there) == 1)
 
 
 class _Item(NamedTuple):
@@ -119,47 +130,23 @@ async def _each(
     given: Sequence[G], prepare: Callable[[G], T], work: Callable[[Sequence[T]], Awaitable[list[Outcome]]]
 ) -> list[Outcome]:
     """The outcome of each, of which those that cannot even be sent are refused alone. Raises where there is but one."""
-    good: list[T] = []
-    refused: dict[int, QueryFailed] = {}
-    for at, item in enumerate(given):
+    ready: list[T | QueryFailed] = []
+    for item in given:
         try:
-            good.append(prepare(item))
+            ready.append(prepare(item))
         except QueryFailed as refusal:
             if len(given) == 1:
                 raise
-            refused[at] = refusal
-    done = iter(await _in_parts(good, work))
-    return [Outcome(None, refused[at]) if at in refused else next(done) for at in range(len(given))]
+            ready.append(refusal)
+    good = [item for item in ready if not isinstance(item, QueryFailed)]
+    done = iter(await _in_parts(good, work, alone=len(given) == 1))
+    return [Outcome(None, item) if isinstance(item, QueryFailed) else next(done) for item in ready]
 
 
-async def _in_parts(items: Sequence[T], work: Callable[[Sequence[T]], Awaitable[list[Outcome]]]) -> list[Outcome]:
-    outcomes: list[Outcome] = []
-    for at in range(0, len(items), _AT_ONCE):
-        part = items[at : at + _AT_ONCE]
-        try:
-            outcomes += await work(part)
-        except QueryFailed as refusal:
-            if len(items) == 1:
-                raise
-            outcomes += await _one_by_one(part, work) if len(part) > 1 else [Outcome(None, refusal)]
-        except (ServiceError, Hidden, Altered) as failure:
-            if not any(outcome.error is None for outcome in outcomes):
-                raise
-            rest = failure if isinstance(failure, ServiceError) else _went_away()
-            return outcomes + [Outcome(None, rest)] * (len(items) - at)
-    return outcomes
-
-
-async def _one_by_one(items: Sequence[T], work: Callable[[Sequence[T]], Awaitable[list[Outcome]]]) -> list[Outcome]:
-    outcomes: list[Outcome] = []
-    for at, item in enumerate(items):
-        try:
-            outcomes += await work([item])
-        except QueryFailed as refusal:
-            outcomes.append(Outcome(None, refusal))
-        except ServiceError as failure:
-            return outcomes + [Outcome(None, failure)] * (len(items) - at)
-    return outcomes
+async def _in_parts(
+    items: Sequence[T], work: Callable[[Sequence[T]], Awaitable[list[Outcome]]], *, alone: bool
+) -> list[Outcome]:
+    return await in_parts(items, _AT_ONCE, work, failures=(ServiceError, Hidden, Altered), alone=alone)
 
 
 def _fields(cells: Mapping[str, Cell], layout: Layout) -> dict[str, Json]:
@@ -189,7 +176,7 @@ def _kept(item: _Item, row: Row, layout: Layout) -> Outcome:
     names = ", ".join(repr(name) for name in other)
     return Outcome(
         None,
-        QueryFailed(
+        WrittenOtherwise(
             Text(
                 f"The record was written, but Airtable keeps another value of {names}",
                 f"O registro foi gravado, mas o Airtable guardou outro valor em {names}",
@@ -209,16 +196,21 @@ def _insist_on_owner(cells: Mapping[str, Cell], owner: Owner | None, layout: Lay
         raise _not_the_owners(owner)
 
 
+def _left_there(owner: Owner | None) -> OutcomeUnknown:
+    """A record was made that is not the owner's, and it could not be deleted again."""
+    column = owner.column if owner else ""
+    return OutcomeUnknown(
+        Text(
+            f"The link field {column!r} does not keep this user's value, and the record made may be there still",
+            f"O campo '{column}' não guarda este valor, e o registro criado talvez ainda exista",
+        ),
+        suggestion=Text("Look for it in Airtable, and delete it", "Procure-o no Airtable e exclua-o"),
+    )
+
+
 def _not_the_owners(owner: Owner | None) -> QueryFailed:
     column = owner.column if owner else ""
     return QueryFailed(
         Text(f"The link field {column!r} does not keep this user's value", f"O campo '{column}' não guarda este valor"),
         suggestion=Text("Choose a text field as user_link_field", "Escolha um campo de texto como user_link_field"),
-    )
-
-
-def _went_away() -> QueryFailed:
-    return QueryFailed(
-        Text("The table was altered or hidden while it was written", "A tabela foi alterada durante a gravação"),
-        suggestion=Text("Read the records before repeating it", "Leia os registros antes de repetir"),
     )

@@ -53,6 +53,13 @@ FAULTS: dict[str, tuple[Answer, type[ServiceError], type[ServiceError]]] = {
 }
 
 
+async def made(source: AirtableSource) -> None:
+    """Makes a record. Raises why it is refused."""
+    [outcome] = await source.insert([{"name": "new"}], None, soon(10))
+    if outcome.error is not None:
+        raise outcome.error
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_every_fault_has_its_error_and_the_next_call_works(
     people: FakeTable, fake: FakeAirtable, opened: Open, fault: str
@@ -63,7 +70,7 @@ async def test_every_fault_has_its_error_and_the_next_call_works(
     calls: list[tuple[Callable[[AirtableSource], Awaitable[object]], type[ServiceError]]] = [
         (lambda source: source.fetch(Query(ANA, limit=5), soon(10)), of_reads),
         (lambda source: source.count(ANA, None, soon(10)), of_reads),
-        (lambda source: source.insert([{"name": "new"}], None, soon(10)), of_writes),
+        (made, of_writes),
     ]
     for call, kind in calls:
         source = opened(people)
