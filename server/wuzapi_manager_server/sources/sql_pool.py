@@ -349,11 +349,12 @@ class Session:
             if connection is None:
                 return
             with self._pool.faults(job):
-                self._pool.adopt(connection, job)
+                if not connection.invalidated:  # else only our own end is left to close
+                    self._pool.adopt(connection, job)
                 with connection:
                     self.at_end()
 
-        with suppress(ServiceError):
+        with suppress(ServiceError, exc.InvalidRequestError):
             await self._turn.run(close, Deadline.after(LONGEST_WAIT))
 
 

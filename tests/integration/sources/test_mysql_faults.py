@@ -217,3 +217,16 @@ async def test_connections_that_the_server_ended_are_replaced_unnoticed(run: Run
         await until(lambda: not others(run))
         assert await source.count(None, None, soon()) == 9
         assert len(await source.insert([{"id": 10, "n": 1}], None, soon())) == 1
+
+
+async def test_a_connection_that_is_killed_amid_an_export(run: Run, table: Mysql) -> None:
+    """The export ends as a source that cannot be reached, and its place is free for others."""
+    run("ALTER TABLE t ADD x LONGTEXT")
+    run("INSERT INTO t SELECT seq, 0, REPEAT('x', 9000) FROM seq_10_to_5000")
+    async with opened(table) as source:
+        for _ in range(5):  # more than there are connections
+            with pytest.raises(ConnectionFailed):
+                async for _ in source.stream(Query(None), soon):
+                    for each in others(run):
+                        run(f"KILL {each}")
+        assert await source.count(None, None, soon()) == 5000

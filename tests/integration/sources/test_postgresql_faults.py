@@ -186,3 +186,19 @@ async def test_connections_that_the_server_ended_are_replaced_unnoticed(
         await until(lambda: backends(database) == 0)
         assert await source.count(None, None, soon()) == 9
         assert len(await source.insert([{"id": 10, "n": 1}], None, soon())) == 1
+
+
+async def test_a_connection_that_is_killed_amid_an_export(database: psycopg.Connection, table: Postgresql) -> None:
+    """The export ends as a source that cannot be reached, and its place is free for others."""
+    database.execute(
+        "ALTER TABLE t ADD x text; INSERT INTO t SELECT g, 0, repeat('x', 9000) FROM generate_series(10, 5000) g"
+    )
+    async with opened(table) as source:
+        for _ in range(5):  # more than there are connections
+            with pytest.raises(ConnectionFailed):
+                async for _ in source.stream(Query(None), soon):
+                    database.execute(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                        " WHERE datname = current_database() AND application_name = 'wuzapi-manager'"
+                    )
+        assert await source.count(None, None, soon()) == 5000
