@@ -105,7 +105,8 @@ class SqlColumn(ABC):
                 return self.bounded(op, values[0])
 
     def _is_one_of(self, values: tuple[Cell, ...]) -> Condition:
-        equal = self.equals([value for value in values if value is not None])
+        given = [value for value in values if value is not None]
+        equal = self.equals(given) if given else sa.false()
         return sa.or_(equal, self.presence.is_(sa.null())) if None in values else equal
 
     @property
@@ -147,7 +148,8 @@ class SqlColumn(ABC):
         for scalar in scalars:
             with suppress(ValueError):
                 literals.append(self.literal(scalar))
-        return self.sort.in_(literals)
+        # Without a value SQLAlchemy compares with nothing of no type, which not every type can be.
+        return self.sort.in_(literals) if literals else sa.false()
 
 
 _MOST_OWNERS = 256

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, event
 from tests.integration.sources.helpers import soon
 from tests.integration.sources.postgresql import OpenTable, database, place, schema, source
 from wuzapi_manager_server.domain.filter import Comparison, Op
-from wuzapi_manager_server.domain.table import Cell, Owner, Row
+from wuzapi_manager_server.domain.table import Cell, Key, Owner, Row
 from wuzapi_manager_server.errors import AlreadyExists, Code, Conflict, NotFound, QueryFailed, etag_mismatch
 from wuzapi_manager_server.sources.base import Change, Query, Sort
 from wuzapi_manager_server.sources.postgresql import PostgresqlSource
@@ -345,3 +345,21 @@ async def test_of_two_writers_with_one_etag_one_wins(database: psycopg.Connectio
     )
     assert sorted(isinstance(result, Conflict) for result in results) == [False, True, True]
     assert database.execute("SELECT n > 0 FROM t").fetchone() == (True,)
+
+
+@pytest.mark.parametrize("native", ["smallint", "bigint", "numeric", "uuid", "date", "bytea", "boolean"])
+async def test_a_key_that_no_row_can_have_is_not_found(
+    database: psycopg.Connection, source: OpenTable, native: str
+) -> None:
+    """An update or delete of it says so, alone and among others, whatever the type of the key."""
+    database.execute(f"CREATE TABLE t (id {native} PRIMARY KEY, v text)".encode())
+    t = source()
+    keys: list[Key] = [("none of them",), (2**70,), (b"\xff" * 40,), (1.5,)]
+    for key in keys:
+        if native == "bytea" and isinstance(key[0], bytes):
+            continue
+        assert await t.get(key, None, soon()) is None
+        with pytest.raises(NotFound):
+            await t.update([Change(key, {"v": "x"})], None, soon())
+        with pytest.raises(NotFound):
+            await t.delete([(key, None)], None, soon())
