@@ -31,6 +31,7 @@ from wuzapi_manager_server.errors import (
     TimedOut,
 )
 from wuzapi_manager_server.sources.base import Query
+from wuzapi_manager_server.sources.mysql import MysqlSource
 
 __all__ = ["database", "place", "run", "table"]
 
@@ -223,10 +224,14 @@ async def test_a_connection_that_is_killed_amid_an_export(run: Run, table: Mysql
     """The export ends as a source that cannot be reached, and its place is free for others."""
     run("ALTER TABLE t ADD x LONGTEXT")
     run("INSERT INTO t SELECT seq, 0, REPEAT('x', 9000) FROM seq_10_to_5000")
+
+    async def export(source: MysqlSource) -> None:
+        async for _ in source.stream(Query(None), soon):
+            for each in others(run):
+                run(f"KILL {each}")
+
     async with opened(table) as source:
         for _ in range(5):  # more than there are connections
             with pytest.raises(ConnectionFailed):
-                async for _ in source.stream(Query(None), soon):
-                    for each in others(run):
-                        run(f"KILL {each}")
+                await export(source)
         assert await source.count(None, None, soon()) == 5000

@@ -31,6 +31,7 @@ from wuzapi_manager_server.errors import (
     TimedOut,
 )
 from wuzapi_manager_server.sources.base import Query
+from wuzapi_manager_server.sources.postgresql import PostgresqlSource
 
 __all__ = ["database", "place", "schema", "table"]
 
@@ -190,15 +191,18 @@ async def test_connections_that_the_server_ended_are_replaced_unnoticed(
 
 async def test_a_connection_that_is_killed_amid_an_export(database: psycopg.Connection, table: Postgresql) -> None:
     """The export ends as a source that cannot be reached, and its place is free for others."""
-    database.execute(
-        "ALTER TABLE t ADD x text; INSERT INTO t SELECT g, 0, repeat('x', 9000) FROM generate_series(10, 5000) g"
-    )
+    database.execute("ALTER TABLE t ADD x text")
+    database.execute("INSERT INTO t SELECT g, 0, repeat('x', 9000) FROM generate_series(10, 5000) g")
+
+    async def export(source: PostgresqlSource) -> None:
+        async for _ in source.stream(Query(None), soon):
+            database.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND application_name = 'wuzapi-manager'"
+            )
+
     async with opened(table) as source:
         for _ in range(5):  # more than there are connections
             with pytest.raises(ConnectionFailed):
-                async for _ in source.stream(Query(None), soon):
-                    database.execute(
-                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                        " WHERE datname = current_database() AND application_name = 'wuzapi-manager'"
-                    )
+                await export(source)
         assert await source.count(None, None, soon()) == 5000
