@@ -54,6 +54,8 @@ def _complaint(cell: Cell, column: Column) -> tuple[str, str] | None:
             return "Airtable holds finite numbers alone", "o Airtable só guarda números finitos"
         case datetime() if cell.microsecond % 1000:
             return "Airtable keeps milliseconds alone", "o Airtable guarda só milissegundos"
+        case datetime() if _in_utc(cell) is None:
+            return "it is out of range", "está fora do intervalo permitido"
     return None
 
 
@@ -87,7 +89,15 @@ def _moment(value: Json) -> Cell:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
-    return moment.astimezone(UTC) if moment and moment.tzinfo else None
+    return _in_utc(moment) if moment and moment.tzinfo else None
+
+
+def _in_utc(moment: datetime) -> datetime | None:
+    """The moment in UTC; None where Python has no such year there."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return None
 
 
 def _duration(value: Json) -> Cell:

@@ -179,8 +179,7 @@ def compared(cell: Cell, column: Declared) -> Raw:  # noqa: C901, PLR0911, PLR09
                 raise Unfit("the number has more than 65 digits", "o número excede 65 dígitos")
             return cell
         case datetime():
-            moment = cell if cell.tzinfo is None else cell.astimezone(UTC).replace(tzinfo=None)
-            return moment.isoformat(sep=" ")
+            return _in_utc(cell).isoformat(sep=" ")
         case date():
             return cell.isoformat()
         case timedelta():
@@ -193,6 +192,14 @@ def compared(cell: Cell, column: Declared) -> Raw:  # noqa: C901, PLR0911, PLR09
             return cell
         case _:
             raise Unfit("MySQL has no such type", "o MySQL não tem este tipo")
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """The moment as UTC's clock shows it, or as it is where it has no zone."""
+    try:
+        return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError:
+        raise Unfit("is out of range", "está fora do intervalo permitido") from None
 
 
 def _widened(value: float) -> float:

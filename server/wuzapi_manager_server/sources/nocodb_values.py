@@ -159,7 +159,10 @@ def _time_out(cell: Cell) -> Json:
 def _moment_out(cell: Cell) -> Json:
     if not isinstance(cell, datetime) or cell.microsecond:
         return None
-    moment = cell.astimezone(UTC)
+    try:
+        moment = cell.astimezone(UTC)
+    except OverflowError:
+        return None
     return f"{moment:%Y-%m-%d %H:%M:%S}+00:00".rjust(25, "0") if moment.year >= _FIRST_YEAR else None
 
 

@@ -1,7 +1,7 @@
 """Every type of MySQL and MariaDB: what was read can be written back, and nothing is lost on the way."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
@@ -172,6 +172,13 @@ async def test_every_type_is_found_sorted_and_paged(source: OpenTable, run: Run,
         ("DOUBLE", [float("inf")]),
         ("DATETIME", [datetime(2026, 1, 1, 0, 0, 0, 1)]),  # noqa: DTZ001 - a column without zone
         ("TIMESTAMP(3) NULL", [datetime(2026, 1, 1, 0, 0, 0, 1, UTC), datetime(1960, 1, 1, tzinfo=UTC)]),
+        (
+            "TIMESTAMP NULL",
+            [
+                datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1))),
+                datetime(9999, 12, 31, 23, tzinfo=timezone(-timedelta(hours=1))),
+            ],
+        ),
         ("TIME", [timedelta(hours=839), timedelta(microseconds=1)]),
         ("VARCHAR(3)", ["abcd", "abc "]),
         ("CHAR(3)", ["a "]),
