@@ -236,6 +236,8 @@ def _as_kept(moment: str, column: Declared) -> str:
 
 
 def _whole(_: Cell, raw: Raw, column: Declared) -> None:
+    if isinstance(raw, float | Decimal) and raw != int(raw):
+        raise Unfit("must be a whole number", "deve ser um número inteiro")
     if isinstance(raw, int) and not column.holds(raw):
         smallest, largest = column.range
         raise Unfit(f"must be from {smallest} to {largest}", f"deve ser de {smallest} a {largest}")

@@ -163,6 +163,8 @@ async def test_every_type_is_found_sorted_and_paged(source: OpenTable, run: Run,
     ("declared", "bad"),
     [
         ("TINYINT", [128, -129]),
+        ("BOOLEAN", [1.5, 0.4, -0.5, Decimal("0.5")]),
+        ("BIT(1)", [0.5]),
         ("BIGINT UNSIGNED", [-1, 2**64]),
         ("YEAR", [70, 1, 1900, 2156]),
         ("BIT(3)", [8, -1]),
