@@ -214,6 +214,8 @@ def bind(cell: Cell, column: Declared) -> Raw:
     """The raw value to store. Unfit where something would be lost."""
     match cell:
         case None:
+            if column.base == "timestamp" and not column.nullable:  # the server would put the present moment there
+                raise Unfit("must not be null", "não pode ser nulo")
             return None
         case JsonDocument(document):
             return _json(document)

@@ -226,3 +226,19 @@ async def test_what_travels_wrongly_is_refused_before_the_server(source: OpenTab
     for name, value in (("b", 1), ("d", "10:00"), ("s", "a")):
         with pytest.raises(Refused):
             to_cell(value, table.columns[table.index[name]])
+
+
+@pytest.mark.parametrize("declared", ["TIMESTAMP NOT NULL", "TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)"])
+async def test_no_moment_is_not_the_present_one(source: OpenTable, run: Run, declared: str) -> None:
+    """Null for a TIMESTAMP that holds none is refused: the server would put the present moment in its place."""
+    run(f"CREATE TABLE t (id INT PRIMARY KEY, v {declared})")
+    run("INSERT INTO t VALUES (1, '2026-01-01')")
+    t = source()
+    for write in (
+        t.update([Change((1,), {"v": None})], None, soon()),
+        t.insert([{"id": 2, "v": None}], None, soon()),
+    ):
+        with pytest.raises(QueryFailed) as refused:
+            await write
+        assert refused.value.code is Code.INVALID_ARGUMENT
+    assert [str(row[0])[:19] for row in run("SELECT v FROM t")] == ["2026-01-01 00:00:00"]
