@@ -141,6 +141,8 @@ def from_text(text: str, column: Column) -> Json:
     if column.type is ColumnType.BOOLEAN and text in ("true", "false"):
         return text == "true"
     if column.type in (ColumnType.JSON, ColumnType.ARRAY):
+        if column.texts and column.texts.fullmatch(text):
+            return text
         try:
             return parse_json(text)
         except ValueError:

@@ -42,7 +42,7 @@ def from_cell(cell: Cell, column: Column) -> Json:
     return cast("Json", cell)
 
 
-def _complaint(cell: Cell, column: Column) -> tuple[str, str] | None:
+def _complaint(cell: Cell, column: Column) -> tuple[str, str] | None:  # noqa: PLR0911 - one return a complaint
     match cell:
         case None if column.native_type == "checkbox":
             return "a checkbox holds true or false, never null", "uma caixa de seleção não aceita nulo"

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from wuzapi_manager_server.domain.filter import Op
 from wuzapi_manager_server.domain.table import Cell, Column, ColumnType, Scalar
 from wuzapi_manager_server.domain.values import Refused, to_cell, to_json
-from wuzapi_manager_server.sources import postgresql_values
-from wuzapi_manager_server.sources.postgresql_types import BIGINT, TEXT, Cast, PgType
+from wuzapi_manager_server.sources import postgresql_records, postgresql_values
+from wuzapi_manager_server.sources.postgresql_types import BIGINT, NUMERICS, TEXT, Cast, PgType
 from wuzapi_manager_server.sources.postgresql_values import BEYOND, Unfit
 from wuzapi_manager_server.sources.sql_table import ORDERED, Condition, Element, SqlColumn, bad_value
 
@@ -48,11 +48,14 @@ class PgColumn(SqlColumn):
         self._read = postgresql_values.reader(kind)
         self.plain = self._read is None
         self.raw_scalars = column.type in _RAW_SCALARS and kind.name != "bpchar"
+        self.doubtful = kind.modified
         self._bytes: Element = sa.collate(self._text, "C")
 
     @property
     def shown(self) -> Element:
         """What to select: money as a number, whatever its currency; arrays and composites as text."""
+        if self.kind.element is not None and self.kind.element.name == "money":
+            return sa.cast(self.element, NUMERICS)
         return sa.cast(self.element, _NUMERIC) if self.kind.name == "money" else self.element
 
     def ordered(self, *, descending: bool) -> Element:
@@ -72,6 +75,10 @@ class PgColumn(SqlColumn):
             return postgresql_values.bind(cell, self.kind, self.column)
         except Unfit as unfit:
             raise bad_value(self.column.name, unfit.text) from unfit
+
+    def is_kept(self, given: Cell, now: Cell) -> bool:
+        """See SqlColumn."""
+        return postgresql_records.alike(given, now)
 
     def scalar(self, raw: object) -> Scalar:
         """The raw value, or its text."""

@@ -54,6 +54,12 @@ _COLUMNS = sa.text("""
       UNION ALL
       SELECT b.attnum, t.typbasetype, t.typtypmod, b.filled OR t.typnotnull, b.given OR t.typdefault IS NOT NULL
       FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.type WHERE t.typtype = 'd'
+    ), held AS (
+      SELECT DISTINCT t.typarray AS array, t.oid AS type, -1 AS modifier
+      FROM base b JOIN pg_catalog.pg_type t ON t.typarray = b.type
+      UNION ALL
+      SELECT h.array, t.typbasetype, t.typtypmod
+      FROM held h JOIN pg_catalog.pg_type t ON t.oid = h.type WHERE t.typtype = 'd'
     )
     SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod) AS native, b.filled, b.given,
       a.attidentity <> '' AS identified,
@@ -69,10 +75,17 @@ _COLUMNS = sa.text("""
           WHEN t.typname = 'cidr' THEN 'inet'::regtype ELSE t.oid END)
       ) AS ordered,
       CASE WHEN en.nspname = 'pg_catalog' THEN e.typname ELSE '' END AS element_name, e.typtype AS element_kind,
-      e.typcategory AS element_category, pg_catalog.format_type(e.oid, -1) AS element_spelled
+      e.typcategory AS element_category, pg_catalog.format_type(e.oid, -1) AS element_spelled,
+      greatest(h.modifier, b.modifier) AS element_modifier,
+      EXISTS (
+        SELECT FROM pg_catalog.pg_attribute p JOIN pg_catalog.pg_type pt ON pt.oid = p.atttypid
+          LEFT JOIN pg_catalog.pg_type pe ON pe.typarray = pt.oid
+        WHERE p.attrelid = coalesce(e.typrelid, t.typrelid) AND p.attnum > 0 AND NOT p.attisdropped
+          AND (p.atttypmod >= 0 OR pt.typtype IN ('c', 'd') OR pe.typtype IN ('c', 'd'))
+      ) AS modified
     FROM base b JOIN pg_catalog.pg_attribute a ON a.attrelid = :oid AND a.attnum = b.attnum
       JOIN pg_catalog.pg_type t ON t.oid = b.type JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-      LEFT JOIN pg_catalog.pg_type e ON e.typarray = t.oid
+      LEFT JOIN (held h JOIN pg_catalog.pg_type e ON e.oid = h.type AND e.typtype <> 'd') ON h.array = t.oid
       LEFT JOIN pg_catalog.pg_namespace en ON en.oid = e.typnamespace
     WHERE t.typtype <> 'd' AND pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT')
     ORDER BY a.attnum
@@ -168,9 +181,18 @@ def _kind(row: Any) -> PgType:
     element = (
         None
         if row.element_kind is None or row.typcategory != "A"
-        else PgType(row.element_name, row.element_kind, row.element_category, row.element_spelled)
+        else PgType(row.element_name, row.element_kind, row.element_category, row.element_spelled, row.element_modifier)
     )
-    return PgType(row.type_name, row.typtype, row.typcategory, row.spelled, row.modifier, row.ordered, element)
+    return PgType(
+        row.type_name,
+        row.typtype,
+        row.typcategory,
+        row.spelled,
+        row.modifier,
+        row.ordered,
+        element,
+        row.modified,
+    )
 
 
 def _names(array: str) -> list[str]:

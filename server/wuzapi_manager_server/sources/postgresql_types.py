@@ -38,6 +38,7 @@ class PgType(NamedTuple):
     `name` is the type's own name where it is one of PostgreSQL's, else empty; `kind` is typtype and `category`
     typcategory of pg_type; `cast` names the type in SQL without modifiers, which a cast would apply by cutting values.
     `modifier` is atttypmod, -1 without one. `ordered`: its values have an order. `element` is what an array holds.
+    `modified`: it is a composite whose parts may have modifiers of their own.
     """
 
     name: str
@@ -47,6 +48,7 @@ class PgType(NamedTuple):
     modifier: int = -1
     ordered: bool = True
     element: "PgType | None" = None
+    modified: bool = False
 
     @property
     def type(self) -> ColumnType:
@@ -69,7 +71,7 @@ class PgType(NamedTuple):
             return None
         if self.name == "numeric":
             return (((self.modifier - _HEADER) & 0x7FF) ^ 1024) - 1024
-        return self.modifier if self.name in {"time", "timestamp", "timestamptz"} else None
+        return self.modifier if self.name in {"time", "timetz", "timestamp", "timestamptz"} else None
 
     @property
     def length(self) -> int | None:
@@ -97,8 +99,11 @@ class Cast(UserDefinedType[Any]):
         """The value as this type."""
         if self.name == "money":
             return sa.cast(sa.cast(bindvalue, sa.Numeric), self)
+        if self.name == "money[]":  # a text of money is read as the server's currency is written
+            return sa.cast(sa.cast(bindvalue, NUMERICS), self)
         return sa.cast(bindvalue, self)
 
 
 TEXT = Cast("text")
+NUMERICS = Cast("numeric[]")
 BIGINT = Cast("bigint")

@@ -7,12 +7,14 @@ import struct
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from typing import cast
 from uuid import UUID
 
 from wuzapi_manager_server.domain.table import Cell, Column, ColumnType, Json, JsonDocument
-from wuzapi_manager_server.domain.values import Refused, to_cell
+from wuzapi_manager_server.domain.values import Refused, to_cell, to_json
 from wuzapi_manager_server.errors import Text
 from wuzapi_manager_server.sources import postgresql_arrays
+from wuzapi_manager_server.sources.postgresql_intervals import kept_by
 from wuzapi_manager_server.sources.postgresql_types import PgType
 
 _DAY = r"\d{4}-\d\d-\d\d BC|[1-9]\d{4,6}-\d\d-\d\d( BC)?|-?infinity"
@@ -26,13 +28,17 @@ BEYOND = {
     ColumnType.TIME: re.compile(r"24:00:00", re.ASCII),
     ColumnType.TIMESTAMP: re.compile(_MOMENT % ("", ""), re.ASCII),
     ColumnType.TIMESTAMP_TZ: re.compile(_MOMENT % (_ZONE, _ZONE), re.ASCII),
+    ColumnType.ARRAY: re.compile(r"(?:\[-?\d{1,10}:-?\d{1,10}\])+=\{.*\}", re.ASCII | re.DOTALL),
     ColumnType.DURATION: re.compile(
         rf"P(?!\Z)({_NUMBER}Y)?({_NUMBER}M)?({_NUMBER}D)?"
         rf"(T(?!\Z)({_NUMBER}H)?({_NUMBER}M)?(-?\d{{1,12}}(\.\d{{1,6}})?S)?)?",
         re.ASCII,
     ),
 }
-"""How PostgreSQL spells what Python's dates and times cannot hold, and every interval: a month is no number of days."""
+"""How PostgreSQL spells what Python's dates and times cannot hold, and every interval: a month is no number of days.
+
+And arrays whose places are not counted from 1, which a list could not say.
+"""
 
 
 class Unfit(Exception):
@@ -48,8 +54,7 @@ def reader(kind: PgType) -> Callable[[object], Cell] | None:
     if kind.element is not None:
         element = kind.element
         within = of_text(element)
-        delimiter = ";" if element.name == "box" else ","
-        return lambda raw: postgresql_arrays.parse(str(raw), within, delimiter)
+        return lambda raw: postgresql_arrays.parse(str(raw), within, _delimiter(element))
     if kind.name == "bpchar":
         return lambda raw: str(raw).rstrip(" ")
     if kind.type is ColumnType.JSON:
@@ -66,12 +71,14 @@ def of_text(kind: PgType) -> Callable[[str], Cell]:  # noqa: C901, PLR0911 - one
             return int
         case ColumnType.FLOAT:
             return float
-        case ColumnType.DECIMAL if kind.name == "numeric":
+        case ColumnType.DECIMAL:
             return Decimal
         case ColumnType.BYTES:
             return lambda text: bytes.fromhex(text.removeprefix("\\x"))
         case ColumnType.JSON:
             return document
+        case ColumnType.TEXT if kind.name == "bpchar":
+            return lambda text: text.rstrip(" ")
         case ColumnType.UUID:
             return UUID
         case ColumnType.DATE:
@@ -129,12 +136,14 @@ def bind(cell: Cell, kind: PgType, column: Column) -> object:
     match cell:
         case str():
             _check_text(cell, kind)
+        case timedelta():
+            _check_interval(cell, kind)
         case Decimal():
             _check_scale(cell, kind)
         case float() if kind.name == "float4":
             _check_single(cell)
         case datetime() | time():
-            _check_seconds(cell, kind)
+            _check_seconds(cell.microsecond, kind)
         case _:
             pass
     return operand(cell, kind, column)
@@ -147,6 +156,8 @@ def operand(cell: Cell, kind: PgType, column: Column) -> object:
             return _json(content)
         case list():
             return _array(cell, kind, column)
+        case str() if kind.element is not None:
+            return _placed_array(cell, kind, column)
         case str():
             _check_characters(cell)
             return cell
@@ -176,6 +187,14 @@ def _check_text(value: str, kind: PgType) -> None:
         raise Unfit("the text has more than 63 bytes", "o texto tem mais de 63 bytes")
     if kind.name == "char" and len(value.encode("utf-8", "replace")) > 1:
         raise Unfit("the text has more than one byte", "o texto tem mais de um byte")
+    if kind.name == "interval":
+        _check_interval(value, kind)
+    if kind.name in {"timetz", "timestamp", "timestamptz"}:
+        fraction = _FRACTION.search(value)
+        digits = fraction[1].rstrip("0") if fraction else ""
+        if len(digits) > _MOST_DIGITS:
+            raise _digits_of_a_second(_MOST_DIGITS)
+        _check_seconds(int(digits.ljust(_MOST_DIGITS, "0")), kind)
 
 
 def _check_scale(value: Decimal, kind: PgType) -> None:
@@ -203,6 +222,11 @@ def round_to(value: Decimal, scale: int) -> Decimal:
     return value
 
 
+def _check_interval(value: str | timedelta, kind: PgType) -> None:
+    if kind.name == "interval" and not kept_by(value, kind.modifier):
+        raise Unfit("the column does not keep units this small", "o campo não guarda unidades tão pequenas")
+
+
 def _check_single(value: float) -> None:
     if not math.isfinite(value):
         return
@@ -224,12 +248,20 @@ def _same_single(value: float, kept: float) -> bool:
         return False
 
 
-def _check_seconds(value: datetime | time, kind: PgType) -> None:
-    if kind.scale is not None and value.microsecond % 10 ** max(0, 6 - kind.scale):
-        raise Unfit(
-            f"the column keeps {kind.scale} digits of a second",
-            f"o campo guarda {kind.scale} casas decimais de segundo",
-        )
+_FRACTION = re.compile(r"(?::\d\d|\d{6})\.(\d+)", re.ASCII)
+"""The fraction of a second in a time that is written out."""
+
+_MOST_DIGITS = 6
+"""Digits of a second that PostgreSQL keeps at most."""
+
+
+def _check_seconds(micros: int, kind: PgType) -> None:
+    if kind.scale is not None and micros % 10 ** max(0, _MOST_DIGITS - kind.scale):
+        raise _digits_of_a_second(kind.scale)
+
+
+def _digits_of_a_second(most: int) -> Unfit:
+    return Unfit(f"the column keeps {most} digits of a second", f"o campo guarda {most} casas decimais de segundo")
 
 
 def _json(content: Json) -> str:
@@ -241,6 +273,23 @@ def _json(content: Json) -> str:
     if "\\u0000" in text:
         raise Unfit("text cannot hold the character U+0000", "o texto não pode conter o caractere U+0000")
     return text
+
+
+def _placed_array(text: str, kind: PgType, column: Column) -> object:
+    """An array whose places are not counted from 1, as PostgreSQL spells it; its elements are checked like others."""
+    assert kind.element is not None  # noqa: S101 - asked for arrays alone
+    places, _, array = text.partition("=")
+    try:
+        cells = postgresql_arrays.parse(array, of_text(kind.element), _delimiter(kind.element))
+    except (ValueError, ArithmeticError, IndexError):
+        cells = array
+    if isinstance(cells, str):
+        raise Unfit("must be a list", "deve ser uma lista")
+    return f"{places}={_array([cast('Cell', to_json(cell)) for cell in cells], kind, column)}"
+
+
+def _delimiter(element: PgType) -> str:
+    return ";" if element.name == "box" else ","
 
 
 def _array(cell: list[Cell], kind: PgType, column: Column) -> object:
@@ -256,8 +305,7 @@ def _array(cell: list[Cell], kind: PgType, column: Column) -> object:
             raise Unfit(f"an element {refused.text.en}", f"um elemento {refused.text.pt}") from refused
         return spell(bound)
 
-    delimiter = ";" if element.name == "box" else ","
-    return postgresql_arrays.spell(cell, spelled, delimiter, nested=element.type is not ColumnType.JSON)
+    return postgresql_arrays.spell(cell, spelled, _delimiter(element), nested=element.type is not ColumnType.JSON)
 
 
 def spell(bound: object) -> str:

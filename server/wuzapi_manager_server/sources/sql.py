@@ -152,7 +152,7 @@ class SqlSource(ABC):
     ) -> list[Outcome]:
         """See RecordSource."""
         known = self._known
-        if self.alone and len(rows) == 1 and known is not None and known.returns:
+        if self.alone and len(rows) == 1 and known is not None and known.returns and not known.doubtful:
             return await self.transaction(
                 lambda connection, job: sql_write.insert(self._written_alone(connection, job, owner, table), rows),
                 deadline,
@@ -167,7 +167,7 @@ class SqlSource(ABC):
         self, connection: sa.Connection, job: Job, owner: Owner | None, planned: Table | None
     ) -> sql_write.Written:
         table = self._table(connection, planned)
-        if not table.returns:  # it has just got a trigger
+        if not table.returns or table.doubtful:  # it has just got a trigger, or such a column
             raise _altered(table.table.name)
         return sql_write.WrittenAlone(connection, table, owner, job)
 

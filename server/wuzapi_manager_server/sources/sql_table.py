@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -37,6 +38,8 @@ class SqlColumn(ABC):
     plain = False
     raw_scalars = False
     """Whether `scalar` gives every raw value as it is."""
+    doubtful = False
+    """Whether the engine may round or cut what `bind` cannot judge: what it kept is compared with what was given."""
 
     def __init__(self, column: Column, element: Element, sort: Element) -> None:
         self.column = column
@@ -72,6 +75,10 @@ class SqlColumn(ABC):
     @abstractmethod
     def bind(self, cell: Cell) -> object:
         """The raw value to store. QueryFailed (INVALID_ARGUMENT) where something would be lost."""
+
+    def is_kept(self, given: Cell, now: Cell) -> bool:
+        """Whether a doubtful column kept what was given."""
+        return given == now
 
     @abstractmethod
     def scalar(self, raw: object) -> Scalar:
@@ -185,6 +192,11 @@ class SqlTable:
                 self._owned.clear()
             self._owned[owner] = found
         return found
+
+    @cached_property
+    def doubtful(self) -> bool:
+        """Whether what was kept may be other than what was given."""
+        return any(column.doubtful for column in self.columns.values())
 
     def column(self, name: str) -> SqlColumn:
         """The column of that name. QueryFailed where there is none."""

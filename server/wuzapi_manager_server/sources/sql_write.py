@@ -10,11 +10,11 @@ from itertools import groupby
 
 import sqlalchemy as sa
 
-from wuzapi_manager_server.domain.table import Cell, Key, Owner, Row
+from wuzapi_manager_server.domain.table import Cell, Column, ColumnType, JsonDocument, Key, Owner, Row
 from wuzapi_manager_server.errors import QueryFailed, Text, record_not_found
 from wuzapi_manager_server.sources.base import Change, Guard, Outcome
 from wuzapi_manager_server.sources.sql_read import Finder
-from wuzapi_manager_server.sources.sql_table import SqlTable
+from wuzapi_manager_server.sources.sql_table import SqlTable, bad_value
 from wuzapi_manager_server.sources.sql_work import Job, outcome_unknown
 
 PARAMETERS = 1000
@@ -40,7 +40,7 @@ def insert(written: "Written", rows: Sequence[Mapping[str, Cell]]) -> list[Outco
         for at in range(0, len(same), size):
             written.check()
             written.insert(same[at : at + size])
-    return written.outcomes()
+    return _kept(written, rows)
 
 
 def update(written: "Written", changes: Sequence[Change]) -> list[Outcome]:
@@ -51,7 +51,22 @@ def update(written: "Written", changes: Sequence[Change]) -> list[Outcome]:
     for rows, values in _together(written.table, targets, raws):
         written.check()
         written.update(rows, values)
-    return written.outcomes()
+    return _kept(written, [change.values for change in changes])
+
+
+def _kept(written: "Written", given: Sequence[Mapping[str, Cell]]) -> list[Outcome]:
+    """The rows that were written, in doubtful columns with just what was given. QueryFailed otherwise."""
+    outcomes = written.outcomes()
+    for at, (name, column) in enumerate(written.table.columns.items()):
+        if not column.doubtful:
+            continue
+        for values, (row, _) in zip(given, outcomes, strict=True):
+            if name in values and row is not None and not column.is_kept(values[name], row.cells[at]):
+                raise bad_value(
+                    name,
+                    Text("the table would round or cut this value", "a tabela arredondaria ou cortaria este valor"),
+                )
+    return outcomes
 
 
 def _together(
@@ -99,7 +114,16 @@ def _raw(table: SqlTable, row: Mapping[str, Cell]) -> Values:
     """In the order of the table's columns, so that rows of the same columns look alike."""
     for name in row:
         table.column(name)
-    return {str(column.element.key): column.bind(row[name]) for name, column in table.columns.items() if name in row}
+    return {
+        str(column.element.key): column.bind(_not_missing(row[name], column.column))
+        for name, column in table.columns.items()
+        if name in row
+    }
+
+
+def _not_missing(cell: Cell, column: Column) -> Cell:
+    """The null of JSON where a column of documents cannot be empty: both are read as null."""
+    return JsonDocument(None) if cell is None and column.type is ColumnType.JSON and not column.nullable else cell
 
 
 class Written:

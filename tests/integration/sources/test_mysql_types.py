@@ -242,3 +242,13 @@ async def test_no_moment_is_not_the_present_one(source: OpenTable, run: Run, dec
             await write
         assert refused.value.code is Code.INVALID_ARGUMENT
     assert [str(row[0])[:19] for row in run("SELECT v FROM t")] == ["2026-01-01 00:00:00"]
+
+
+async def test_the_null_of_json_stands_where_a_document_must(source: OpenTable, run: Run) -> None:
+    """A column of documents that cannot be empty may hold the document null, and takes it back."""
+    run("CREATE TABLE t (id INT PRIMARY KEY, v JSON NOT NULL)")
+    run("INSERT INTO t VALUES (1, 'null'), (2, '5')")
+    t = source()
+    assert jsons(await all_of(t)) == [None, 5]
+    await t.update([Change((key,), {"v": None}) for key in (1, 2)], None, soon())
+    assert run("SELECT v FROM t") == [("null",)] * 2

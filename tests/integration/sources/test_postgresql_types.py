@@ -95,6 +95,16 @@ VALUES: dict[str, tuple[ColumnType, list[str]]] = {
     "interval[]": (ColumnType.ARRAY, ['{"1 mon"}']),
     "box[]": (ColumnType.ARRAY, ["{(2,2),(1,1);(4,4),(3,3)}"]),
     "positive[]": (ColumnType.ARRAY, ["{1,2}"]),
+    "cents[]": (ColumnType.ARRAY, ["{1.20,-3.00}"]),
+    "char(3)[]": (ColumnType.ARRAY, ["{a,abc}"]),
+    "money[]": (ColumnType.ARRAY, ["{$1.25,NULL,-$3.00}", "[0:1]={$1.25,$2.00}"]),
+    "bigint[2]": (ColumnType.ARRAY, ["[0:1]={7,8}", "[-1:0][2:3]={{1,2},{3,4}}"]),
+    "varchar(5)[]": (ColumnType.ARRAY, ['[2:3]={"a b",NULL}']),
+    "interval day to second(0)": (ColumnType.DURATION, ["1 mon 2 days 3 hours 4 seconds"]),
+    "interval year to month": (ColumnType.DURATION, ["1 year 2 mons"]),
+    "timetz(1)": (ColumnType.OTHER, ["13:05:00.5-03:30"]),
+    "priced": (ColumnType.OTHER, ['(1.50,"a ""b"" c",)', "(,,)", '(0.00,"",2026-01-01 00:00:00)']),
+    "priced[]": (ColumnType.ARRAY, ['{"(1.50,a,)",NULL}']),
 }
 TYPES = """
     CREATE EXTENSION IF NOT EXISTS citext SCHEMA public;
@@ -102,6 +112,9 @@ TYPES = """
     CREATE TYPE pair AS (n integer, t text);
     CREATE DOMAIN positive AS integer CHECK (VALUE > 0);
     CREATE DOMAIN cents AS numeric(10, 2);
+    CREATE DOMAIN prices AS numeric(5, 2)[];
+    CREATE TYPE priced AS (price numeric(5, 2), name varchar(9), at timestamp(0));
+    CREATE TYPE nested AS (p priced);
 """
 
 
@@ -218,6 +231,33 @@ async def test_every_type_is_sorted_paged_and_compared(
         ("date", "2026-02-30"),
         ("date", "0044-02-30 BC"),
         ("timestamp", "infinity and beyond"),
+        ("numeric(5, 2)[]", ["1.239"]),
+        ("numeric(5, 2)[]", [["1.23", "1.239"]]),
+        ("numeric(5, 2)[]", "[0:0]={1.239}"),
+        ("numeric(5, 2)[]", "[0:0]={1.2"),
+        ("numeric(5, 2)[]", "[0:0]={x}"),
+        ("prices", ["1.239"]),
+        ("cents[]", ["1.239"]),
+        ("money[]", ["1.239"]),
+        ("varchar(3)[]", ["ab   "]),
+        ("char(3)[]", ["ab "]),
+        ("timestamp(0)[]", ["2026-01-01T00:00:00.6"]),
+        ("timestamp(0)", "10000-01-01 00:00:00.6"),
+        ("timestamp(0)", "0044-03-15 00:00:00.6 BC"),
+        ("timestamptz(0)", "10000-01-01 00:00:00.6+00"),
+        ("timetz(0)", "03:04:05.6+00"),
+        ("timetz", "03:04:05.1234567+00"),
+        ("interval(0)", "PT1.6S"),
+        ("interval(0)[]", ["PT1.6S"]),
+        ("interval day", "P1DT5H"),
+        ("interval hour to minute", "PT5S"),
+        ("interval year to month", "P1Y2M3D"),
+        ("interval year", "P1Y2M"),
+        ("priced", "(1.239,a,)"),
+        ("priced", "(1.23,abcdefghi ,)"),
+        ("priced", "(1.23,a,2026-01-01 00:00:00.6)"),
+        ("priced[]", ["(1.239,a,)"]),
+        ("nested", '("(1.239,a,)")'),
     ],
 )
 async def test_what_a_column_would_not_keep_whole_is_refused(
@@ -269,3 +309,27 @@ async def test_cells_are_of_python_s_own_types(database: psycopg.Connection, sou
     assert isinstance(row.cells[2], float)
     assert math.isnan(row.cells[2])
     assert row.cells[3] == date(2026, 1, 1)
+
+
+@pytest.mark.parametrize("native", ["json", "jsonb"])
+async def test_the_null_of_json_stands_where_a_document_must(
+    database: psycopg.Connection, source: OpenTable, native: str
+) -> None:
+    """A column of documents that cannot be empty may hold the document null, and takes it back."""
+    database.execute(f"CREATE TABLE t (id int PRIMARY KEY, v {native} NOT NULL)".encode())
+    database.execute("INSERT INTO t VALUES (1, 'null'), (2, '5')")
+    opened = source()
+    assert await column_of(opened) == [None, 5]
+    await opened.update([Change((key,), {"v": None}) for key in (1, 2)], None, soon())
+    assert database.execute("SELECT v::text FROM t").fetchall() == [("null",)] * 2
+
+
+async def test_what_a_composite_cuts_is_not_written(database: psycopg.Connection, source: OpenTable) -> None:
+    """An update or a batch with such a value changes nothing; numbers may be spelled in any way."""
+    database.execute(TYPES)
+    database.execute("CREATE TABLE t (id int PRIMARY KEY, v priced, n text)")
+    opened = source()
+    await opened.insert([{"id": 1, "v": "(1.2,a,)"}, {"id": 2, "v": None}], None, soon())
+    with pytest.raises(QueryFailed):
+        await opened.update([Change((2,), {"n": "x"}), Change((1,), {"v": "(1.239,a,)"})], None, soon())
+    assert database.execute("SELECT v::text, n FROM t ORDER BY id").fetchall() == [("(1.20,a,)", None), (None, None)]

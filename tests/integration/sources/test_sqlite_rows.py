@@ -354,3 +354,11 @@ async def test_utf_16_files(make: Make, source: Open) -> None:
     assert [row.cells for row in await read(t, Comparison("n", Op.EQ, ("é",)), owner)] == [(1, "zoë", "é")]
     await t.insert([{"u": "zoë", "n": "\U0001f600"}], owner, soon())
     assert len(await read(t, Comparison("n", Op.CONTAINS, ("\U0001f600",)), owner)) == 1
+
+
+async def test_the_null_of_json_stands_where_a_document_must(root: Path, make: Make, source: Open) -> None:
+    """A column of documents that cannot be empty may hold the document null, and takes it back."""
+    make("CREATE TABLE t (id INTEGER PRIMARY KEY, v JSON NOT NULL); INSERT INTO t VALUES (1, 'null'), (2, '5')")
+    await source("t").update([Change((key,), {"v": None}) for key in (1, 2)], None, soon())
+    with closing(sqlite3.connect(root / "shop.db")) as connection:
+        assert connection.execute("SELECT v FROM t").fetchall() == [("null",)] * 2
