@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable
 
 import pytest
-from grpc import StatusCode
+from grpc import RpcError, StatusCode
 
 from tests.contract.calls import Caller, refused
 from tests.contract.desk import Desk, compared, connect, plain
@@ -183,6 +183,25 @@ def test_a_page_is_cut_by_its_bytes(world: World, source: SourceUnderTest, ana: 
                 break
         assert seen == 20
     assert len(desk.page(fields=["age"], page_size=1000).records) == 20
+
+
+def test_a_text_too_long_to_page_by_is_told_of(world: World, source: SourceUnderTest, ana: Caller) -> None:
+    """Sorted by long texts, a list goes on or says which field is too long; without a further page it is answered."""
+    length = min(1_000_000, source.can.max_text)
+    table = source.make(PEOPLE, [[at, ana.token, "abc"[at] * length, at] for at in range(3)])
+    desk = Desk(ana, connect(world, source, table, ana))
+    assert [record.id for record in desk.page(order_by="name desc").records] == ["2", "1", "0"]
+    assert [record.id for page in desk.pages(order_by="age", page_size=1) for record in page.records] == ["0", "1", "2"]
+    try:
+        pages = list(desk.pages(order_by="name desc", page_size=1))
+    except RpcError:
+        with refused(StatusCode.FAILED_PRECONDITION, "QUERY_FAILED") as refusal:
+            desk.page(order_by="name desc", page_size=1)
+        assert refusal.metadata["field"] == "name"
+        assert "another field" in refusal.help
+    else:
+        assert [record.id for page in pages for record in page.records] == ["2", "1", "0"]
+        assert all(len(page.next_page_token) <= 64 << 10 for page in pages)
 
 
 def test_a_record_larger_than_an_answer_is_told_of(world: World, source: SourceUnderTest, ana: Caller) -> None:

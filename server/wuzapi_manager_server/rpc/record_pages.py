@@ -5,12 +5,18 @@ from contextlib import aclosing
 from enum import Enum
 from typing import NamedTuple
 
-from wuzapi_manager_server.domain.table import Key
+from wuzapi_manager_server.domain.fields import Fields, Order
+from wuzapi_manager_server.domain.table import ColumnType, Key
 from wuzapi_manager_server.errors import Code, QueryFailed, Text
 from wuzapi_manager_server.rpc.record_parts import JsonParts, StructParts
 from wuzapi_manager_server.services.records import Shown
 
 _OVERHEAD = 16  # what an answer costs beside its records: a tag, a length, two brackets
+
+
+def longest_token(page_bytes: int) -> int:
+    """How many bytes of an answer a page token may take."""
+    return min(64 << 10, page_bytes // 8)
 
 
 class RecordFormat(Enum):
@@ -24,6 +30,9 @@ _PARTS: Mapping[RecordFormat, JsonParts | StructParts] = {
     RecordFormat.STRUCT: StructParts(),
     RecordFormat.JSON: JsonParts(),
 }
+
+
+_OF_TEXT = frozenset({ColumnType.TEXT, ColumnType.OTHER, ColumnType.BYTES})
 
 
 class Page(NamedTuple):
@@ -75,6 +84,27 @@ def _fitting(parts: Sequence[bytes], room: int) -> list[bytes]:
             break
         fitting.append(part)
     return fitting
+
+
+def too_long_to_page_by(fields: Fields, order: Sequence[Order], place: Key) -> QueryFailed:
+    """A page token would hold all of a text that is too long for it: the longest part of the place behind a page.
+
+    The whole text has to be in it: sorted by its start alone, no index of the source could give the order.
+    """
+    at = max(range(len(place)), key=lambda part: len(value) if isinstance(value := place[part], str | bytes) else 0)
+    texts = [each.column for each in order if fields.table.columns[fields.table.index[each.column]].type in _OF_TEXT]
+    # Not every source's places have one part a field.
+    sorted_by = order[at].column if at < len(order) else ""
+    column = sorted_by if sorted_by in texts else next(iter([*texts, *fields.table.primary_key]), "")
+    name = next((field.name for field in fields.all if field.column.name == column), column)
+    return QueryFailed(
+        Text(
+            f"A value of field {name!r} is too long to page by",
+            f"Um valor do campo '{name}' é longo demais para paginar por ele",
+        ),
+        suggestion=Text("Sort by another field", "Ordene por outro campo"),
+        metadata={"field": name[:200]},
+    )
 
 
 def too_large(record_id: str) -> QueryFailed:

@@ -18,7 +18,7 @@ from wuzapi_manager_server.rpc.convert_records import (
     records_to,
     statuses_of,
 )
-from wuzapi_manager_server.rpc.record_pages import RecordFormat, page_of, too_large
+from wuzapi_manager_server.rpc.record_pages import RecordFormat, longest_token, page_of, too_large, too_long_to_page_by
 from wuzapi_manager_server.rpc.record_streams import RecordStreams
 from wuzapi_manager_server.rpc.record_tables import RecordTables, where_of
 from wuzapi_manager_server.rpc.requests import Problems, binding, repeatable
@@ -48,6 +48,7 @@ class RecordServicer(record_pb2_grpc.RecordServiceServicer):
         self._tokens = tokens
         self._streams = RecordStreams(tables, once, tokens)
         self._page_bytes = page_bytes
+        self._token_bytes = longest_token(page_bytes)
         self._default_page = default_page
         self._largest_page = largest_page
 
@@ -66,10 +67,13 @@ class RecordServicer(record_pb2_grpc.RecordServiceServicer):
         problems.settle()
         head = self._tables.head(table, fields)
         found = table.find(where=where, order=order, fields=fields, after=place, limit=size + 1, deadline=call.deadline)
-        page = await page_of(found, size, kind or RecordFormat.STRUCT, self._page_bytes - len(head))
+        room = self._page_bytes - self._token_bytes - len(head)
+        page = await page_of(found, size, kind or RecordFormat.STRUCT, room)
         response = pb.ListRecordsResponse()
         if page.following:
             response.next_page_token = self._tokens.give(page.following, bound)
+            if len(response.next_page_token) > self._token_bytes:
+                raise too_long_to_page_by(table.fields, order, page.following)
         if request.count_total:
             response.total_size = await table.count(where, call.deadline)
         return serialized(pb.ListRecordsResponse, b"".join((head, page.data, response.SerializeToString())))
