@@ -44,10 +44,11 @@ class SqlSource(ABC):
 
     @abstractmethod
     async def transaction(
-        self, work: Callable[[sa.Connection, Job], T], deadline: Deadline, *, write: bool = False
+        self, work: Callable[[sa.Connection, Job], T], deadline: Deadline, *, write: bool = False, alone: bool = False
     ) -> T:
         """Runs `work` in a thread within a transaction, which is committed where it returns, rolled back otherwise.
 
+        `alone`: it is no transaction, but one statement that saves itself.
         Failures of the driver come out as the errors of the protocol.
         """
 
@@ -156,6 +157,7 @@ class SqlSource(ABC):
             return await self.transaction(
                 lambda connection, job: sql_write.insert(self._written_alone(connection, job, owner, table), rows),
                 deadline,
+                alone=True,
             )
         return await self.transaction(
             lambda connection, job: sql_write.insert(self._written(connection, job, owner, table), rows),

@@ -24,7 +24,7 @@ from wuzapi_manager_server.errors import ConnectionFailed, ServiceError, Text
 from wuzapi_manager_server.observe import logger
 from wuzapi_manager_server.sources.sql_statements import Statements
 from wuzapi_manager_server.sources.sql_table import Altered
-from wuzapi_manager_server.sources.sql_work import LONGEST_WAIT, Job, Turn, Workers, busy, outcome_unknown
+from wuzapi_manager_server.sources.sql_work import LONGEST_WAIT, Job, Turn, Workers, crowded, outcome_unknown
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
 
 T = TypeVar("T")
@@ -107,7 +107,7 @@ class ServerPool:
         self._guard = guard
         self._executor = executor
         self._limits = limits
-        self._workers = Workers(executor, CONNECTIONS)
+        self._workers = Workers(executor, CONNECTIONS, writers=CONNECTIONS - 1)
         self._thread = threading.local()
         self._making = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -124,14 +124,20 @@ class ServerPool:
         """The deadline, no later than the longest statement takes."""
         return min(deadline, Deadline.after(self._limits.timeout), key=lambda moment: moment.at)
 
-    async def run(self, work: Callable[[sa.Connection, Job], T], deadline: Deadline, *, write: bool = False) -> T:
+    async def run(
+        self, work: Callable[[sa.Connection, Job], T], deadline: Deadline, *, write: bool = False, alone: bool = False
+    ) -> T:
         """Runs `work` in a thread: a `write` as one transaction, else each statement for itself.
+
+        `alone`: one of these statements writes.
 
         ConnectionFailed, CredentialsRejected, TimedOut, what the driver's errors mean, and OutcomeUnknown where the
         connection broke in COMMIT, or in a statement that saves itself.
         """
         with self._in_use():
-            return await self._workers.run(lambda job: self._once(work, job, write=write), self.capped(deadline))
+            return await self._workers.run(
+                lambda job: self._once(work, job, write=write), self.capped(deadline), write=write or alone
+            )
 
     @asynccontextmanager
     async def session(self, deadline: Deadline) -> AsyncIterator["Session"]:
@@ -198,7 +204,7 @@ class ServerPool:
         try:
             yield
         except exc.TimeoutError as error:
-            raise busy() from error
+            raise crowded() from error
         except exc.DBAPIError as error:
             if job.saving and error.connection_invalidated:
                 raise outcome_unknown() from error

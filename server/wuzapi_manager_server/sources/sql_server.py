@@ -57,13 +57,13 @@ class ServerSource(SqlSource):
         """How the way is protected, as far as the server's first words tell. ConnectionFailed, QueryFailed."""
 
     async def transaction(
-        self, work: Callable[[sa.Connection, Job], T], deadline: Deadline, *, write: bool = False
+        self, work: Callable[[sa.Connection, Job], T], deadline: Deadline, *, write: bool = False, alone: bool = False
     ) -> T:
         """See SqlSource. What is no `write` is not one transaction: each of its statements is for itself."""
         if not self._open:
             raise closed()
         try:
-            return await self._pool.run(work, deadline, write=write)
+            return await self._pool.run(work, deadline, write=write, alone=alone)
         except Altered as error:
             self.forget()
             raise altered(self._place.name) from error

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from wuzapi_manager_server.domain.deadline import Deadline, timed_out
-from wuzapi_manager_server.errors import ConnectionFailed, OutcomeUnknown, ServiceError, Text
+from wuzapi_manager_server.errors import ConnectionFailed, OutcomeUnknown, RateLimited, ServiceError, Text
 
 T = TypeVar("T")
 
@@ -86,15 +86,17 @@ class Job:
 
 
 class Workers:
-    """Runs the work of one database: at most `slots` pieces at once, one of them writing.
+    """Runs the work of one database: at most `slots` pieces at once, `writers` of them writing.
 
-    Turns are waited for in the event loop, so a busy database holds no more than its slots of the shared threads.
+    Turns are waited for in the event loop, so a busy database holds no more than its slots of the shared threads. One
+    slot is for short reads alone: writes may wait for a lock, and who keeps a slot for who reads slowly.
     """
 
-    def __init__(self, executor: Executor, slots: int) -> None:
+    def __init__(self, executor: Executor, slots: int, writers: int = 1) -> None:
         self._executor = executor
         self._slots = asyncio.Semaphore(slots)
-        self._writes = asyncio.Semaphore(1)
+        self._long = asyncio.Semaphore(max(1, slots - 1))
+        self._writes = asyncio.Semaphore(writers)
         self._kept = asyncio.Semaphore(max(1, slots // 2))
         self._running: dict[asyncio.Future[Any], Job] = {}
         self._closed = False
@@ -104,18 +106,18 @@ class Workers:
 
         When the task is cancelled the work is told to stop; what is being saved then is completed.
         """
-        gates = [self._writes, self._slots] if write else [self._slots]
+        gates = [self._writes, self._long, self._slots] if write else [self._slots]
         await _enter(gates, deadline)
         return await self._run(work, deadline, gates)
 
     @asynccontextmanager
     async def turn(self, deadline: Deadline) -> AsyncIterator["Turn"]:
-        """A slot, kept for several pieces of work one after another. ConnectionFailed without a turn.
+        """A slot, kept for several pieces of work one after another. ConnectionFailed or RateLimited without a turn.
 
         At most half of the slots are kept at once: short work must not wait for whoever reads slowly.
         """
-        gates = [self._kept, self._slots]
-        await _enter(gates, deadline)
+        gates = [self._kept, self._long, self._slots]
+        await _enter(gates, deadline, _all_kept)
         turn = Turn(self)
         try:
             yield turn
@@ -200,7 +202,10 @@ async def _outcome(future: "asyncio.Future[T]", job: Job) -> T:
     return future.result()
 
 
-async def _enter(gates: list[asyncio.Semaphore], deadline: Deadline) -> None:
+async def _enter(
+    gates: list[asyncio.Semaphore], deadline: Deadline, first: Callable[[], ServiceError] | None = None
+) -> None:
+    """Enters all of them, one after another; the error is `first` where not even the first lets anyone in."""
     entered: list[asyncio.Semaphore] = []
     try:
         async with asyncio.timeout(deadline.cap(LONGEST_WAIT)):
@@ -211,7 +216,7 @@ async def _enter(gates: list[asyncio.Semaphore], deadline: Deadline) -> None:
         _leave(entered)
         if isinstance(error, TimeoutError):
             deadline.cap(LONGEST_WAIT)
-            raise busy() from error
+            raise (first() if first and not entered else crowded()) from error
         raise
 
 
@@ -237,6 +242,26 @@ def busy() -> ConnectionFailed:
         Text("The source is busy: others hold it locked", "A fonte está ocupada: bloqueada por outro programa"),
         suggestion=Text("Try again in a moment", "Tente novamente em instantes"),
         retry_after=1.0,
+    )
+
+
+def crowded() -> ConnectionFailed:
+    """The error for a database that has more calls at once than it gets turns."""
+    return ConnectionFailed(
+        Text("Too many calls at once wait for this source", "Há chamadas demais esperando por esta fonte"),
+        suggestion=Text("Try again in a moment", "Tente novamente em instantes"),
+        retry_after=1.0,
+    )
+
+
+def _all_kept() -> RateLimited:
+    return RateLimited(
+        Text(
+            "Too many exports of this database run at once: this is a limit of the service's own",
+            "Há exportações demais deste banco ao mesmo tempo: este limite é do próprio serviço",
+        ),
+        suggestion=Text("Try again once another has ended", "Tente novamente quando outra terminar"),
+        retry_after=LONGEST_WAIT,
     )
 
 

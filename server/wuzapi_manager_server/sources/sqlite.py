@@ -56,9 +56,10 @@ class SqliteSource(SqlSource):
         self._closed = False
 
     async def transaction(
-        self, work: Callable[[sa.Connection, Job], T], deadline: Deadline, *, write: bool = False
+        self, work: Callable[[sa.Connection, Job], T], deadline: Deadline, *, write: bool = False, alone: bool = False
     ) -> T:
-        """See SqlSource."""
+        """See SqlSource. Nothing is written but in transactions."""
+        assert not alone  # noqa: S101 - the class says so
         deadline = min(deadline, Deadline.after(self._folder.timeout), key=lambda moment: moment.at)
         located, file = await self._opened(deadline)
         try:

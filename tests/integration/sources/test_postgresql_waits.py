@@ -107,6 +107,25 @@ async def test_a_row_that_another_holds_locked(database: psycopg.Connection, tab
         assert database.execute("SELECT n FROM t WHERE id = 1").fetchone() == (7,)
 
 
+async def test_one_locked_row_leaves_others_their_reads(
+    place: str, database: psycopg.Connection, table: Postgresql
+) -> None:
+    """However many writers wait for it, reads go on at once; a create alone is such a writer too."""
+    database.execute("CREATE UNIQUE INDEX ON t (n) WHERE n > 0")
+    async with opened(table) as source:
+        await source.describe(soon())
+        with database.transaction():
+            database.execute("UPDATE t SET n = 5 WHERE id = 1")
+            writes: list[Awaitable[object]] = [source.update([Change((1,), {"n": 7})], None, soon(4)) for _ in range(4)]
+            writes += [source.insert([{"id": 20 + at, "n": 5}], None, soon(4)) for at in range(4)]
+            waiting = asyncio.gather(*writes, return_exceptions=True)
+            with psycopg.connect(place, autocommit=True) as watching:
+                await until(lambda: backends(watching, "wait_event_type = 'Lock'") == 3)
+            for _ in range(5):
+                assert await source.count(None, None, soon(1)) == 9
+            assert all(isinstance(each, TimedOut | ConnectionFailed) for each in await waiting)
+
+
 async def test_a_deadlock_is_a_conflict(place: str, database: psycopg.Connection, table: Postgresql) -> None:
     """Of two writers that wait for each other, the one that the server gives up is told to try again."""
     async with opened(table) as source:

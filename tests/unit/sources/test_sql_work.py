@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from wuzapi_manager_server.domain.deadline import Deadline, timed_out
-from wuzapi_manager_server.errors import ConnectionFailed, OutcomeUnknown, TimedOut
+from wuzapi_manager_server.errors import ConnectionFailed, OutcomeUnknown, RateLimited, TimedOut
 from wuzapi_manager_server.sources import sql_work
 from wuzapi_manager_server.sources.sql_work import Job, Workers
 
@@ -68,6 +68,27 @@ async def test_no_turn_in_time(executor: ThreadPoolExecutor, monkeypatch: pytest
     release.set()
     assert await first
     assert await workers.run(lambda _: 7, Deadline.after(5), write=True) == 7
+
+
+async def test_one_turn_is_left_for_short_reads(executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writers that wait for a lock, and turns that are kept, never take the last slot; each is told its own reason."""
+    monkeypatch.setattr(sql_work, "LONGEST_WAIT", 0.1)
+    workers, release = Workers(executor, 4, writers=3), threading.Event()
+    async with workers.turn(Deadline.after(5)), workers.turn(Deadline.after(5)):
+        with pytest.raises(RateLimited) as limited:
+            async with workers.turn(Deadline.after(5)):
+                pass
+        assert limited.value.retry_after
+        writer = asyncio.create_task(workers.run(lambda _: release.wait(5), Deadline.after(5), write=True))
+        await asyncio.wait({writer}, timeout=0.05)
+        with pytest.raises(ConnectionFailed) as crowded:
+            await workers.run(lambda _: None, Deadline.after(5), write=True)
+        assert "at once" in crowded.value.text.en
+        assert await workers.run(lambda _: 7, Deadline.after(5)) == 7
+        release.set()
+        assert await writer
+    async with workers.turn(Deadline.after(5)):
+        pass
 
 
 async def test_a_commit_outlives_the_deadline(executor: ThreadPoolExecutor) -> None:
