@@ -15,6 +15,10 @@ _BOM = b"\xef\xbb\xbf"
 # Possessive, so that a record that does not fit is refused at once, whatever stands in its quotes.
 _CELL = re.compile(r'(?:"((?:[^"]++|"")*+)"|([^",]*+))(,|\Z)')
 
+_WHOLE_CELLS = re.compile(rb'(?:(?:"(?:[^"]++|"")*+"|[^",]*+),)*+')
+_REST = re.compile(rb'(?:[^"]++|"")*+"')
+"""A cell in quotes behind the quote that begins it, with the one that ends it."""
+
 
 class Line(NamedTuple):
     """A record of a file by its line (from 1), or why it cannot be read: at fields, or at "" for the line."""
@@ -110,7 +114,7 @@ class Csv:
         self._lines = _Splitter()
         self._header: list[str] | None = None
         self._open = bytearray()
-        self._quotes = 0
+        self._unclosed = False
         self._began = 0
 
     def feed(self, chunk: bytes) -> Iterator[Line]:
@@ -130,15 +134,13 @@ class Csv:
             else:
                 self._began = self._lines.number
             self._open += line
-            self._quotes += line.count(b'"')
-            # A record goes on over the next line while a quote is open, that is, while their number is odd.
-            if self._quotes % 2:
+            self._unclosed = _is_unclosed(line, within=self._unclosed)
+            if self._unclosed:
                 if len(self._open) > MAX_LINE:
                     raise InvalidInput([_too_long(self._began)])
                 continue
             record = bytes(self._open).removesuffix(b"\r")
             self._open.clear()
-            self._quotes = 0
             alone = self._header is not None and len(self._header) == 1
             if not record or not (alone or record.strip()):
                 continue
@@ -183,6 +185,27 @@ class Csv:
             except Refused as refused:
                 complaints.append(Violation(name, refused.text))
         return Line(self._began, {} if complaints else values, tuple(complaints))
+
+
+def _is_unclosed(line: bytes, *, within: bool) -> bool:
+    """Whether the next line belongs to the same record: its last cell began with a quote that is not closed.
+
+    `within`: the line itself begins within such a cell. A quote elsewhere opens nothing, so that a stray one spoils its
+    own record alone.
+    """
+    if b'"' not in line:
+        return within
+    at = 0
+    if within:
+        closed = _REST.match(line)
+        if closed is None:
+            return True
+        at = closed.end()
+        if line[at : at + 1] != b",":
+            return False
+        at += 1
+    at = _WHOLE_CELLS.match(line, at).end()  # type: ignore[union-attr]  # none is enough for it
+    return line[at : at + 1] == b'"' and _REST.match(line, at + 1) is None
 
 
 def _cells(record: bytes) -> list[str | None] | None:

@@ -77,6 +77,31 @@ def test_bad_headers_are_refused(header: bytes) -> None:
         csv(header + b"\na,b\n")
 
 
+@pytest.mark.parametrize(
+    ("bad", "width"),
+    [
+        ('5" pipe,,', 1),
+        ('a,,5" pipe', 1),
+        ('"5" pipe,,', 1),
+        ('"a",,x"', 1),
+        ('"x\ny" z,,', 2),
+        ('"x\n""y"z",,', 2),
+        ('"x\ny",,5" pipe', 2),
+        ('a"\r', 1),
+    ],
+)
+def test_a_stray_quote_spoils_its_own_record_alone(bad: str, width: int) -> None:
+    """A quote opens a cell at its start alone: what stands behind a record that is none is read as it is meant."""
+    one, two, *others = csv(f'name,paid,papers\na,,\n{bad}\nb,,\n"c\nd",,\ne,,\n'.encode())
+    assert not one.complaints
+    assert (two.number, [str(each.text.en) for each in two.complaints]) == (3, ["is not well-formed CSV in UTF-8"])
+    assert [(line.number, line.values["name"]) for line in others] == [
+        (3 + width, "b"),
+        (4 + width, "c\nd"),
+        (6 + width, "e"),
+    ]
+
+
 def test_a_header_that_never_ends_is_told() -> None:
     """A quote left open in the header makes all of the file one malformed record."""
     [line] = csv(b'"name\na\nb\n')
