@@ -144,6 +144,7 @@ class RecordServiceServicer:
         descending order.
 
         - RESOURCE_EXHAUSTED, QUERY_FAILED: one record alone is larger than an answer may be; ask for fewer fields.
+        - FAILED_PRECONDITION, QUERY_FAILED: a value of a field that is sorted by is too long for a page token.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -233,6 +234,7 @@ class RecordServiceServicer:
         A chunk always ends with a whole record; resume_token continues behind it.
 
         - FAILED_PRECONDITION, QUERY_FAILED: resume_token on a table without a primary key.
+        - RESOURCE_EXHAUSTED, RATE_LIMIT_ERROR: too many exports of one database run at once; RetryInfo says when to try.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

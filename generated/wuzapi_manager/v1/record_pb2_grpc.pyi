@@ -58,6 +58,7 @@ class RecordServiceStub:
     descending order.
 
     - RESOURCE_EXHAUSTED, QUERY_FAILED: one record alone is larger than an answer may be; ask for fewer fields.
+    - FAILED_PRECONDITION, QUERY_FAILED: a value of a field that is sorted by is too long for a page token.
     """
     GetRecord: _grpc.UnaryUnaryMultiCallable[_record_pb2.GetRecordRequest, _record_pb2.GetRecordResponse]
     """Gives one record.
@@ -110,6 +111,7 @@ class RecordServiceStub:
     A chunk always ends with a whole record; resume_token continues behind it.
 
     - FAILED_PRECONDITION, QUERY_FAILED: resume_token on a table without a primary key.
+    - RESOURCE_EXHAUSTED, RATE_LIMIT_ERROR: too many exports of one database run at once; RetryInfo says when to try.
     """
     ImportRecords: _grpc.StreamUnaryMultiCallable[_record_pb2.ImportRecordsRequest, _record_pb2.ImportRecordsResponse]
     """Makes records from JSON lines or CSV. Lines are made in batches while the stream goes on; the answer is a report,
@@ -151,6 +153,7 @@ class RecordServiceAsyncStub(RecordServiceStub):
     descending order.
 
     - RESOURCE_EXHAUSTED, QUERY_FAILED: one record alone is larger than an answer may be; ask for fewer fields.
+    - FAILED_PRECONDITION, QUERY_FAILED: a value of a field that is sorted by is too long for a page token.
     """
     GetRecord: _aio.UnaryUnaryMultiCallable[_record_pb2.GetRecordRequest, _record_pb2.GetRecordResponse]  # type: ignore[assignment]
     """Gives one record.
@@ -203,6 +206,7 @@ class RecordServiceAsyncStub(RecordServiceStub):
     A chunk always ends with a whole record; resume_token continues behind it.
 
     - FAILED_PRECONDITION, QUERY_FAILED: resume_token on a table without a primary key.
+    - RESOURCE_EXHAUSTED, RATE_LIMIT_ERROR: too many exports of one database run at once; RetryInfo says when to try.
     """
     ImportRecords: _aio.StreamUnaryMultiCallable[_record_pb2.ImportRecordsRequest, _record_pb2.ImportRecordsResponse]  # type: ignore[assignment]
     """Makes records from JSON lines or CSV. Lines are made in batches while the stream goes on; the answer is a report,
@@ -247,6 +251,7 @@ class RecordServiceServicer(metaclass=_abc_1.ABCMeta):
         descending order.
 
         - RESOURCE_EXHAUSTED, QUERY_FAILED: one record alone is larger than an answer may be; ask for fewer fields.
+        - FAILED_PRECONDITION, QUERY_FAILED: a value of a field that is sorted by is too long for a page token.
         """
 
     @_abc_1.abstractmethod
@@ -353,6 +358,7 @@ class RecordServiceServicer(metaclass=_abc_1.ABCMeta):
         A chunk always ends with a whole record; resume_token continues behind it.
 
         - FAILED_PRECONDITION, QUERY_FAILED: resume_token on a table without a primary key.
+        - RESOURCE_EXHAUSTED, RATE_LIMIT_ERROR: too many exports of one database run at once; RetryInfo says when to try.
         """
 
     @_abc_1.abstractmethod

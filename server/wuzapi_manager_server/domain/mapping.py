@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 
 import re2
 
@@ -82,10 +83,11 @@ class Validation:
         number = number_of(text)
         if number is None:
             return Text("must be a number", "deve ser um número")
-        if self.min is not None and not number >= self.min:
-            return Text(f"must be at least {self.min:g}", f"deve ser no mínimo {self.min:g}")
-        if self.max is not None and not number <= self.max:
-            return Text(f"must be at most {self.max:g}", f"deve ser no máximo {self.max:g}")
+        # A bound means what it is written as: 0.3 is three tenths, not the double next to it.
+        if self.min is not None and (math.isnan(number) or number < Decimal(repr(self.min))):
+            return Text(f"must be at least {_shown(self.min)}", f"deve ser no mínimo {_shown(self.min)}")
+        if self.max is not None and (math.isnan(number) or number > Decimal(repr(self.max))):
+            return Text(f"must be at most {_shown(self.max)}", f"deve ser no máximo {_shown(self.max)}")
         return None
 
 
@@ -103,6 +105,11 @@ class FieldMapping:
     helper_text: str = ""
     show_in_card: bool = False
     validation: Validation = Validation()
+
+
+def _shown(bound: float) -> str:
+    """A bound with all its digits."""
+    return repr(bound).removesuffix(".0")
 
 
 def compiles(pattern: str) -> bool:
