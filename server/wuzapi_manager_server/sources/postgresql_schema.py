@@ -21,6 +21,12 @@ _REASONS = {
     "f": Text("It is a foreign table", "É uma tabela externa"),
 }
 
+_KEYLESS = Text("It has no primary key", "Não tem chave primária")
+_INHERITED = Text(
+    "Other tables inherit from it, and its primary key does not tell their rows from its own",
+    "Outras tabelas herdam dela, e sua chave primária não distingue as linhas delas das suas",
+)
+
 _LISTED = sa.text("""
     SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
@@ -33,6 +39,7 @@ _LISTED = sa.text("""
 
 _RELATION = sa.text("""
     SELECT c.oid, c.relkind,
+      c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid) AS inherited,
       c.relhasrules AND c.relkind IN ('r', 'p') OR EXISTS (
         SELECT FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal AND t.tgtype & 2 = 0 AND t.tgtype & 20 <> 0
           AND (t.tgrelid = c.oid OR c.relkind = 'p')
@@ -113,12 +120,12 @@ def describe(connection: sa.Connection, place: Place) -> SqlTable:
     if found is None or not rows:
         raise no_table(place.name)
     names = [row.attname for row in rows]
-    keys = _names(found.key)
+    keys = [] if found.inherited else _names(found.key)
     key = [name for name in keys if name in names] if set(keys) <= set(names) else []
     columns = [_column(row, key) for row in rows]
     kinds = [_kind(row) for row in rows]
-    reason = _REASONS.get(found.relkind) or (None if key else Text("It has no primary key", "Não tem chave primária"))
-    tied = not key and found.relkind in {"r", "m"}
+    reason = _REASONS.get(found.relkind) or (None if key else _INHERITED if found.inherited else _KEYLESS)
+    tied = not key and found.relkind in {"r", "m"} and not found.inherited
     elements = [
         sa.Column(quoted_name(column.name, True), Cast(kind.cast), key=f"c{at}")
         for at, (column, kind) in enumerate(zip(columns, kinds, strict=True))

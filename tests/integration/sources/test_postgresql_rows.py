@@ -11,7 +11,7 @@ from tests.integration.sources.helpers import soon
 from tests.integration.sources.postgresql import OpenTable, database, place, schema, source
 from wuzapi_manager_server.domain.filter import Comparison, Op
 from wuzapi_manager_server.domain.table import Cell, Key, Owner, Row
-from wuzapi_manager_server.errors import AlreadyExists, Code, Conflict, NotFound, QueryFailed, etag_mismatch
+from wuzapi_manager_server.errors import NO_TEXT, AlreadyExists, Code, Conflict, NotFound, QueryFailed, etag_mismatch
 from wuzapi_manager_server.sources.base import Change, Query, Sort
 from wuzapi_manager_server.sources.postgresql import PostgresqlSource
 
@@ -250,6 +250,27 @@ async def test_kinds_of_relations(database: psycopg.Connection, source: OpenTabl
     page = await opened.tables(("", ""), 100, soon())
     names = [table.name for table in page.tables if table.schema == (await opened.describe(soon())).schema]
     assert names == ["k", "m", "p", "t", "v"]
+
+
+async def test_a_table_that_others_inherit_from(database: psycopg.Connection, source: OpenTable) -> None:
+    """Its rows may share a key: it is read by position, so that none is skipped, and says why it takes no writes."""
+    database.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE c (x int) INHERITS (t);"
+        "INSERT INTO t VALUES (1, 'a'), (2, 'b'); INSERT INTO c VALUES (1, 'c', 1), (3, 'd', 1)"
+    )
+    opened = source()
+    table = await opened.describe(soon())
+    assert table.primary_key == ()
+    assert "inherit" in (table.capabilities.read_only_reason or NO_TEXT).en
+    order = (Sort("v"),)
+    pages = [await opened.fetch(Query(None, order=order, offset=at, limit=1), soon()) for at in range(5)]
+    assert [row.cells[1] for rows in pages for row in rows] == ["a", "b", "c", "d"]
+    assert len([row async for rows in opened.stream(Query(None), soon) for row in rows]) == 4
+    with pytest.raises(QueryFailed):
+        await opened.update([Change((1,), {"v": "x"})], None, soon())
+    database.execute("DROP TABLE c")
+    opened.forget()
+    assert (await opened.describe(soon())).primary_key == ("id",)
 
 
 async def test_names_of_any_kind_in_types_and_schemas(database: psycopg.Connection, source: OpenTable) -> None:
