@@ -1,6 +1,7 @@
 """Tables as they are found: names of any kind, keys of any kind or none, views, and tables that change or vanish."""
 
 import itertools
+import time
 from collections.abc import Callable
 
 import grpc
@@ -16,6 +17,7 @@ from wuzapi_manager.v1 import connection_pb2 as connections
 from wuzapi_manager.v1 import record_pb2 as pb
 from wuzapi_manager.v1.record_pb2 import FILE_FORMAT_CSV
 from wuzapi_manager_server.domain.table import ColumnType
+from wuzapi_manager_server.services.described import AGAIN
 
 NAMES = [
     'a "b" c',
@@ -225,6 +227,25 @@ def test_a_table_that_changes_its_shape_is_followed(world: World, source: Source
     source.run(table, "ALTER TABLE {t} RENAME COLUMN owner TO other")
     with refused(StatusCode.FAILED_PRECONDITION, "QUERY_FAILED"):
         settled(desk.all)
+
+
+@pytest.mark.parametrize("lost", ["owner", "name"])
+def test_a_column_that_is_there_again_is_found(
+    world: World, source: SourceUnderTest, ana: Caller, *, lost: str
+) -> None:
+    """Once the link column or a mapped one has its name back, calls go on at once: no description is waited for."""
+    table = source.make(PEOPLE, [[1, ana.token, "Ana", 7]])
+    mappings = [common.FieldMapping(field=f"the {name}", column=name) for name in ("id", "name")]
+    desk = Desk(ana, connect(world, source, table, ana, mappings=mappings))
+    assert desk.count() == 1
+    source.run(table, f"ALTER TABLE {{t}} RENAME COLUMN {lost} TO other")
+    world.admin.connections.TestConnection(connections.TestConnectionRequest(id=desk.id))  # describes it anew
+    for _ in range(3):
+        with refused(StatusCode.FAILED_PRECONDITION, "QUERY_FAILED"):
+            settled(desk.all)
+    source.run(table, f"ALTER TABLE {{t}} RENAME COLUMN other TO {lost}")
+    time.sleep(AGAIN)
+    assert settled(desk.all) == [{"the id": 1, "the name": "Ana"}]
 
 
 def test_a_table_that_is_not_there_is_told(world: World, source: SourceUnderTest, ana: Caller) -> None:

@@ -16,7 +16,7 @@ from wuzapi_manager_server.domain.columns import Written, json_values, objects_o
 from wuzapi_manager_server.domain.connection import Connection
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.fields import OWNERLESS, Field, Fields, Order
-from wuzapi_manager_server.domain.row_scope import RowScope, require_link_column
+from wuzapi_manager_server.domain.row_scope import RowScope
 from wuzapi_manager_server.domain.rows import Rows
 from wuzapi_manager_server.domain.table import Cell, Json, Key, Row, Table
 from wuzapi_manager_server.errors import (
@@ -31,6 +31,7 @@ from wuzapi_manager_server.errors import (
 )
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.services.audit import Audit
+from wuzapi_manager_server.services.described import Described
 from wuzapi_manager_server.services.record_ids import RecordIds
 from wuzapi_manager_server.sources.base import Change, Guard, Outcome, Query, RecordSource, Sort, Where
 from wuzapi_manager_server.sources.registry import Sources
@@ -98,7 +99,7 @@ class Records:
         self._audit = audit
         self._kept = kept
         self._connections: dict[int, Connection] = {}
-        self._fields: dict[tuple[int, bool, bool], tuple[int, Fields]] = {}
+        self._described = Described(kept)
         self.hits = 0
         self.misses = 0
 
@@ -108,7 +109,7 @@ class Records:
     def clear(self) -> None:
         """Reads everything anew."""
         self._connections.clear()
-        self._fields.clear()
+        self._described.clear()
 
     async def open(self, caller: Caller, connection_id: int, as_user: str, deadline: Deadline) -> "OpenTable":
         """The table of a connection in the scope of the caller.
@@ -127,22 +128,9 @@ class Records:
         connection = self._connection(connection_id)
         scope = RowScope.of(caller, connection, as_user)
         source = await self._sources.of(connection)
-        table = await source.describe(deadline)
-        require_link_column(connection, table)
-        fields = self._fields_of(table, connection, scope)
+        table, fields = await self._described.fields(source, connection, scope, deadline)
         ids = RecordIds(self._box, connection, table)
         return OpenTable(connection, source, table, scope, fields, ids, self._box, self._audit)
-
-    def _fields_of(self, table: Table, connection: Connection, scope: RowScope) -> Fields:
-        """The fields, made once for each shape of scope while the connection and the table stay as they are."""
-        key = (connection.id, scope.owner is None, scope.must_stamp)
-        version, kept = self._fields.get(key, (0, None))
-        if kept is None or version != connection.version or kept.table is not table:
-            kept = Fields.of(table, connection, scope)
-            while len(self._fields) >= self._kept:
-                self._fields.pop(next(iter(self._fields)))
-            self._fields[key] = (connection.version, kept)
-        return kept
 
     def _connection(self, identifier: int) -> Connection:
         """The connection as it is now: its version is read every time, the rest when that has changed."""

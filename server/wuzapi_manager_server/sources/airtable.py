@@ -81,8 +81,10 @@ class AirtableSource:
         self._kept: tuple[object, list[Row]] | None = None
         self._writer = Writer(api)
 
-    async def describe(self, deadline: Deadline) -> Table:
+    async def describe(self, deadline: Deadline, *, anew: bool = False) -> Table:
         """See RecordSource."""
+        if anew and self._layout is not None:
+            self._layout = (0.0, self._layout[1])
         return (await self._laid_out(deadline)).table
 
     async def fetch(self, query: Query, deadline: Deadline) -> list[Row]:

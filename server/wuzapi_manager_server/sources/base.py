@@ -75,8 +75,11 @@ class Outcome(NamedTuple):
 class RecordSource(Protocol):
     """A table that lives elsewhere. Safe to use from many tasks at once."""
 
-    async def describe(self, deadline: Deadline) -> Table:
-        """The table, its columns and capabilities; cached for about a minute. QueryFailed when it is not there."""
+    async def describe(self, deadline: Deadline, *, anew: bool = False) -> Table:
+        """The table, its columns and capabilities; cached for about a minute. QueryFailed when it is not there.
+
+        `anew` asks the source in any case.
+        """
         ...
 
     async def fetch(self, query: Query, deadline: Deadline) -> Sequence[Row]:

@@ -56,9 +56,9 @@ class NocodbSource:
         self._until = 0.0
         self._closed = False
 
-    async def describe(self, deadline: Deadline) -> Table:
+    async def describe(self, deadline: Deadline, *, anew: bool = False) -> Table:
         """See RecordSource."""
-        return (await self._described(deadline)).table
+        return (await self._described(deadline, anew=anew)).table
 
     async def fetch(self, query: Query, deadline: Deadline) -> list[Row]:
         """See RecordSource. At most 10,000 rows are sorted by other columns than the key: QueryFailed beyond."""

@@ -87,8 +87,10 @@ class SqlSource(ABC):
         """Lets the next call ask the database for the description."""
         self._known = None
 
-    async def describe(self, deadline: Deadline) -> Table:
+    async def describe(self, deadline: Deadline, *, anew: bool = False) -> Table:
         """See RecordSource."""
+        if anew:
+            self.forget()
         known = self._known
         if known is None or self.described_since() > DESCRIPTION_LIFE:
             known = await self.transaction(lambda connection, _: self._described(connection), deadline)

@@ -34,7 +34,7 @@ class MemorySource:
     def names(self) -> list[Cell]:
         return [row["name"] for row in self.rows.values()]
 
-    async def describe(self, deadline: Deadline) -> Table:
+    async def describe(self, deadline: Deadline, *, anew: bool = False) -> Table:  # noqa: ARG002 - it always is
         deadline.cap(1)
         return self.table
 
