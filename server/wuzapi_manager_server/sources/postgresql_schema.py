@@ -44,6 +44,10 @@ _RELATION = sa.text("""
         SELECT FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal AND t.tgtype & 2 = 0 AND t.tgtype & 20 <> 0
           AND (t.tgrelid = c.oid OR c.relkind = 'p')
       ) AS disturbed,
+      EXISTS (
+        SELECT FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal AND t.tginitdeferred
+          AND (t.tgrelid = c.oid OR c.relkind = 'p')
+      ) AS deferred,
       ARRAY(
         SELECT a.attname::text FROM pg_catalog.pg_index i, LATERAL unnest(i.indkey) WITH ORDINALITY AS k (attnum, place)
           JOIN pg_catalog.pg_attribute a ON a.attnum = k.attnum
@@ -153,6 +157,7 @@ def describe(connection: sa.Connection, place: Place) -> SqlTable:
         read_only=reason,
         version=None,
         returns=not found.disturbed,
+        deferred=found.deferred,
     )
 
 

@@ -168,8 +168,8 @@ class SqlTable:
 
     `key` are the primary key's columns; `tie` tells apart rows whose key does not (nulls in it), or orders a table
     without one. `read_only` is why the table takes no writes. `version` is the engine's own mark of the description.
-    `returns` says that the RETURNING of a write gives rows as they stay: nothing changes them afterwards. `shapes`
-    keeps what was worked out of it for reading.
+    `returns` says that the RETURNING of a write gives rows as they stay: nothing changes them afterwards; `deferred`
+    that its triggers wait for COMMIT unless they are told not to. `shapes` keeps what was worked out of it for reading.
     """
 
     table: Table
@@ -180,6 +180,7 @@ class SqlTable:
     read_only: Text | None
     version: object
     returns: bool = False
+    deferred: bool = False
     shapes: dict[object, object] = field(default_factory=dict, compare=False, repr=False)
     _owned: dict[Owner, Condition] = field(default_factory=dict, compare=False, repr=False)
 

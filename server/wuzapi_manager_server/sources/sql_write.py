@@ -233,6 +233,8 @@ class Written:
         if self.table.returns:
             return [Outcome(row) for row in self._rows]
         self.check()
+        if self.table.deferred:  # what a trigger does to the rows is done before they are looked at
+            self.connection.execute(sa.text("SET CONSTRAINTS ALL IMMEDIATE"))
         found = self.finder.many(self.keys)
         outcomes = []
         for key in self.keys:

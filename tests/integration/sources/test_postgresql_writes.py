@@ -1,0 +1,37 @@
+"""Writes of PostgreSQL that the table itself interferes with."""
+
+import psycopg
+import pytest
+
+from tests.integration.sources.helpers import soon
+from tests.integration.sources.postgresql import OpenTable, database, place, schema, source
+from wuzapi_manager_server.domain.table import Owner
+from wuzapi_manager_server.errors import QueryFailed
+from wuzapi_manager_server.sources.base import Change
+
+__all__ = ["database", "place", "schema", "source"]
+
+ANA = Owner("owner", "ana")
+
+
+async def test_a_trigger_that_waits_for_commit_gives_no_row_away(
+    database: psycopg.Connection, source: OpenTable
+) -> None:
+    """A deferred trigger does what it does before the rows are looked at, so that one that gives them away fails."""
+    database.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, owner text, v text);"
+        "INSERT INTO t VALUES (1, 'ana', 'a'), (2, 'ana', 'b');"
+        "CREATE FUNCTION give() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$ BEGIN"
+        " IF NEW.v = 'x' THEN UPDATE t SET owner = 'bruno', v = 'given' WHERE id = NEW.id; END IF; RETURN NULL; END $$;"
+        "CREATE CONSTRAINT TRIGGER later AFTER INSERT OR UPDATE ON t DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION give()"
+    )
+    opened = source()
+    with pytest.raises(QueryFailed, match="did not keep"):
+        await opened.update([Change((1,), {"v": "x"})], ANA, soon())
+    with pytest.raises(QueryFailed, match="did not keep"):
+        await opened.insert([{"id": 3, "owner": "ana", "v": "x"}], ANA, soon())
+    with pytest.raises(QueryFailed, match="did not keep"):
+        await opened.insert([{"id": at, "owner": "ana", "v": "x"} for at in (3, 4)], ANA, soon())
+    assert database.execute("SELECT id, owner, v FROM t ORDER BY id").fetchall() == [(1, "ana", "a"), (2, "ana", "b")]
+    await opened.update([Change((1,), {"v": "y"})], ANA, soon())
