@@ -80,6 +80,9 @@ _COLUMNS = sa.text("""
       pg_catalog.format_type(t.oid, -1) AS spelled, b.modifier,
       EXISTS (
         SELECT FROM pg_catalog.pg_opclass o JOIN pg_catalog.pg_am m ON m.oid = o.opcmethod
+          JOIN pg_catalog.pg_amop s ON s.amopfamily = o.opcfamily AND s.amopstrategy = 1
+            AND s.amoplefttype = o.opcintype AND s.amoprighttype = o.opcintype
+          JOIN pg_catalog.pg_operator l ON l.oid = s.amopopr AND l.oprname = '<'
         WHERE m.amname = 'btree' AND o.opcdefault AND o.opcintype IN (t.oid, CASE
           WHEN t.typtype = 'e' THEN 'anyenum'::regtype WHEN t.typtype = 'r' THEN 'anyrange'::regtype
           WHEN t.typtype = 'm' THEN 'anymultirange'::regtype WHEN t.typname = 'varchar' THEN 'text'::regtype
