@@ -1,6 +1,7 @@
 """Texts that are JSON: read strictly, and with every digit of their numbers."""
 
 import json
+import math
 from decimal import Decimal, InvalidOperation
 from typing import NoReturn, cast
 
@@ -29,6 +30,21 @@ def _json_number(text: str) -> float:
     spelled = _Spelled(number)
     spelled.spelling = text
     return spelled
+
+
+def whole_number(text: str) -> float | str:
+    """A JSON number with a fraction or exponent, or its digits where no double holds them."""
+    number = float(text)
+    if len(text) <= _KEPT and "e" not in text and "E" not in text:
+        return number
+    try:
+        return number if math.isfinite(number) and Decimal(repr(number)) == Decimal(text) else text
+    except InvalidOperation:  # an exponent beyond all bounds
+        return text
+
+
+_KEPT = 15
+"""Characters of a number of which a double keeps each."""
 
 
 def _each_once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

@@ -14,6 +14,7 @@ from math import isfinite
 from typing import Any
 from uuid import UUID
 
+from wuzapi_manager_server.domain.json_text import whole_number
 from wuzapi_manager_server.domain.table import Cell, ColumnType, JsonDocument
 from wuzapi_manager_server.errors import Text
 from wuzapi_manager_server.sources.mysql_types import Declared
@@ -120,7 +121,7 @@ def _read_time(raw: object, _: Declared) -> Cell:
 
 
 def _read_document(raw: object, _: Declared) -> Cell:
-    document = json.loads(str(raw), parse_constant=_refuse)
+    document = json.loads(str(raw), parse_float=whole_number, parse_constant=_refuse)
     json.dumps(document, ensure_ascii=False).encode()  # a lone surrogate can be written in JSON, but not kept
     return JsonDocument(document)
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import cast
 from uuid import UUID
 
+from wuzapi_manager_server.domain.json_text import whole_number
 from wuzapi_manager_server.domain.table import Cell, Column, ColumnType, Json, JsonDocument
 from wuzapi_manager_server.domain.values import Refused, to_cell, to_json
 from wuzapi_manager_server.errors import Text
@@ -119,16 +120,9 @@ def moment(text: str) -> datetime | str:
 def document(text: str) -> Cell:
     """The JSON document, or the text where it cannot be taken apart. Numbers that no double holds are their digits."""
     try:
-        return JsonDocument(json.loads(text, parse_float=_float))
+        return JsonDocument(json.loads(text, parse_float=whole_number))
     except (ValueError, RecursionError):
         return text
-
-
-def _float(text: str) -> float | str:
-    number = float(text)
-    if not math.isfinite(number) or (len(text) > 15 and Decimal(repr(number)) != Decimal(text)):  # noqa: PLR2004 - digits of which a double keeps each
-        return text
-    return number
 
 
 def bind(cell: Cell, kind: PgType, column: Column) -> object:

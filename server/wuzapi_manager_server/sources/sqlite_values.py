@@ -8,6 +8,7 @@ from math import isfinite, isnan
 from typing import NamedTuple
 from uuid import UUID
 
+from wuzapi_manager_server.domain.json_text import whole_number
 from wuzapi_manager_server.domain.table import Cell, ColumnType, JsonDocument
 from wuzapi_manager_server.errors import Text
 from wuzapi_manager_server.sources.sqlite_types import Affinity
@@ -118,7 +119,7 @@ def _exactly(raw: str, kind: ColumnType) -> Cell:
 
 def _document(raw: str) -> Cell:
     try:
-        document = json.loads(raw, parse_constant=_refuse)
+        document = json.loads(raw, parse_float=whole_number, parse_constant=_refuse)
         json.dumps(document, ensure_ascii=False).encode()  # a lone surrogate can be written in JSON, but not kept
     except (ValueError, RecursionError):
         return raw

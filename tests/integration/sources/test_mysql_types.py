@@ -252,3 +252,10 @@ async def test_the_null_of_json_stands_where_a_document_must(source: OpenTable, 
     assert jsons(await all_of(t)) == [None, 5]
     await t.update([Change((key,), {"v": None}) for key in (1, 2)], None, soon())
     assert run("SELECT v FROM t") == [("null",)] * 2
+
+
+async def test_numbers_of_documents_keep_their_digits(source: OpenTable, run: Run) -> None:
+    """A number that no double holds is its digits."""
+    run("CREATE TABLE t (id INT PRIMARY KEY, v JSON)")
+    run("INSERT INTO t VALUES (1, '[12345678901234567.89, 0.1234567890123456789, 1e400, 1.5, 7]')")
+    assert jsons(await all_of(source())) == [["12345678901234567.89", "0.1234567890123456789", "1e400", 1.5, 7]]

@@ -362,3 +362,14 @@ async def test_the_null_of_json_stands_where_a_document_must(root: Path, make: M
     await source("t").update([Change((key,), {"v": None}) for key in (1, 2)], None, soon())
     with closing(sqlite3.connect(root / "shop.db")) as connection:
         assert connection.execute("SELECT v FROM t").fetchall() == [("null",)] * 2
+
+
+async def test_numbers_of_documents_keep_their_digits(make: Make, source: Open) -> None:
+    """A number that no double holds is its digits."""
+    make(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v JSON);"
+        "INSERT INTO t VALUES (1, '[12345678901234567.89, 1e400, 1e-400, 1e-99999999999999999999, 1.5, 2e3]')"
+    )
+    assert await column(source("t"), "v") == [
+        JsonDocument(["12345678901234567.89", "1e400", "1e-400", "1e-99999999999999999999", 1.5, 2e3])
+    ]
