@@ -105,9 +105,15 @@ def delete(written: "Written", keys: Sequence[tuple[Key, Guard | None]]) -> list
         written.check()
         group = [row.key for row in targets[at : at + DELETED_AT_ONCE]]
         result = written.connection.execute(sa.delete(written.table.element).where(written.finder.condition(*group)))
-        if result.rowcount != len(group):
+        if result.rowcount > len(group) or (result.rowcount < len(group) and _are_there(written, group)):
             raise not_done()
     return [Outcome(None) for _ in keys]
+
+
+def _are_there(written: "Written", keys: Sequence[Key]) -> bool:
+    """Whether one of those rows is left, be it another's by now. Others are gone with rows that they referred to."""
+    anyone = Finder(written.connection, written.table, None)
+    return bool(anyone.many(keys)) or any(anyone.get(key) for key in keys if None in key)
 
 
 def _raw(table: SqlTable, row: Mapping[str, Cell]) -> Values:

@@ -258,3 +258,14 @@ async def test_databases_that_nobody_of_us_made(source: OpenTable, name: str) ->
             assert len(await one.fetch(Query(None, limit=2), soon())) <= 2
     with pytest.raises(QueryFailed):
         await t.describe(soon())
+
+
+async def test_rows_that_go_with_others_may_be_deleted_with_them(source: OpenTable, run: Run) -> None:
+    """A batch may hold rows that a foreign key deletes with others of it."""
+    run("CREATE TABLE t (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES t (id) ON DELETE CASCADE)")
+    run("INSERT INTO t SELECT seq, NULLIF(seq - 1, 0) FROM seq_1_to_15")
+    t = source()
+    await t.delete([((14,), None), ((15,), None)], None, soon())
+    assert run("SELECT COUNT(*) FROM t") == [(13,)]
+    await t.delete([((at,), None) for at in range(3, 14)], None, soon())
+    assert run("SELECT COUNT(*) FROM t") == [(2,)]

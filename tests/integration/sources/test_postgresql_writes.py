@@ -35,3 +35,26 @@ async def test_a_trigger_that_waits_for_commit_gives_no_row_away(
         await opened.insert([{"id": at, "owner": "ana", "v": "x"} for at in (3, 4)], ANA, soon())
     assert database.execute("SELECT id, owner, v FROM t ORDER BY id").fetchall() == [(1, "ana", "a"), (2, "ana", "b")]
     await opened.update([Change((1,), {"v": "y"})], ANA, soon())
+
+
+async def test_rows_that_go_with_others_may_be_deleted_with_them(
+    database: psycopg.Connection, source: OpenTable
+) -> None:
+    """A batch may hold rows that a foreign key deletes with others of it; what a trigger keeps fails it still."""
+    database.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, owner text, p int REFERENCES t ON DELETE CASCADE);"
+        "INSERT INTO t SELECT g, 'ana', nullif(g - 1, 0) FROM generate_series(1, 250) g"
+    )
+    opened = source()
+    await opened.delete([((240,), None), ((241,), None)], ANA, soon())
+    assert database.execute("SELECT count(*) FROM t").fetchone() == (239,)
+    await opened.delete([((at,), None) for at in range(20, 231)], ANA, soon())
+    assert database.execute("SELECT count(*) FROM t").fetchone() == (19,)
+    database.execute(
+        "CREATE FUNCTION hide() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS"
+        " $$ BEGIN UPDATE t SET owner = 'bruno' WHERE id = OLD.id; RETURN NULL; END $$;"
+        "CREATE TRIGGER hide BEFORE DELETE ON t FOR EACH ROW WHEN (OLD.id = 19) EXECUTE FUNCTION hide()"
+    )
+    with pytest.raises(QueryFailed, match="refused"):
+        await opened.delete([((19,), None)], ANA, soon())
+    assert database.execute("SELECT owner FROM t WHERE id = 19").fetchone() == ("ana",)
