@@ -9,7 +9,7 @@ from typing import NamedTuple
 from wuzapi_manager_server.domain.connection import Connection
 from wuzapi_manager_server.domain.filter import And, Comparison, Filter, Not, Op, Or
 from wuzapi_manager_server.domain.mapping import FieldMapping
-from wuzapi_manager_server.domain.row_scope import RowScope, link_is_secret
+from wuzapi_manager_server.domain.row_scope import RowScope, secret_columns
 from wuzapi_manager_server.domain.table import Cell, Column, ColumnType, Json, Table
 from wuzapi_manager_server.domain.values import Refused, checked_text, to_cell, to_json
 from wuzapi_manager_server.errors import InvalidInput, QueryFailed, Text, Violation
@@ -56,11 +56,11 @@ class Fields:
     def of(cls, table: Table, connection: Connection, scope: RowScope) -> "Fields":
         """The fields of a connection's table. QueryFailed where a mapped column does not exist."""
         link = connection.user_link_field
-        secret = link if link_is_secret(connection) else None
+        secret = secret_columns(connection, table)
         writable = not table.capabilities.read_only_reason
         fields = []
         for column, mapping in _mapped(table, connection):
-            if column.name == secret or (mapping and not mapping.visible):
+            if column.name in secret or (mapping and not mapping.visible):
                 continue
             may_write = writable and not column.read_only and (mapping is None or mapping.editable)
             linked = scope.must_stamp and column.name == link

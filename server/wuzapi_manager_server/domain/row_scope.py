@@ -4,7 +4,8 @@
   such bound. The administrator touches all rows, or one user's with `as_user`, exactly as that user would.
 - Creates are stamped with the link field; updates cannot change it.
 - A column that the caller may not see is not read, filtered, sorted, searched or written: it is not there (fields.py).
-- Where the link value is the token, the link column is a credential and never leaves, not even to the administrator.
+- Where the link value is the token, the link column is a credential and never leaves, not even to the administrator;
+  nor does what is computed from it (`secret_columns`).
 """
 
 from dataclasses import dataclass
@@ -70,6 +71,25 @@ def is_owners(cell: Cell, owner: Owner) -> bool:
 def link_is_secret(connection: Connection) -> bool:
     """Whether the link column holds credentials."""
     return bool(connection.user_link_field) and connection.user_link_value is UserLinkValue.TOKEN
+
+
+def secret_columns(connection: Connection, table: Table) -> frozenset[str]:
+    """The columns that nobody sees: where the link column holds credentials, it, and all that may tell them.
+
+    Those are what the link column is itself computed from, what is computed from any of these, and what is computed
+    from nobody knows what; where the table shows no link column, whatever is computed at all.
+    """
+    if not link_is_secret(connection):
+        return frozenset()
+    link = table.column(connection.user_link_field)
+    held = {connection.user_link_field, *((link and link.derived_from) or ())}
+    return frozenset(
+        column.name
+        for column in table.columns
+        if column.name in held
+        or column.derived_from is None
+        or (column.derived_from and (link is None or not held.isdisjoint(column.derived_from)))
+    )
 
 
 def require_link_column(connection: Connection, table: Table) -> None:

@@ -60,6 +60,8 @@ class Column:
     `read_only` columns are computed by the engine. `dynamic` says that the engine keeps any text in the column, so that
     a time may come with or without zone. `has_default` says that a create may leave it out. `texts` are the texts that
     stand for values which no type here holds (dates before year 1, say): they come and go as they are.
+    `derived_from` are the columns of the table that the value is computed from, by however many steps; None where that
+    is not known.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Column:
     has_default: bool = False
     dynamic: bool = False
     texts: Pattern[str] | None = None
+    derived_from: frozenset[str] | None = frozenset()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from wuzapi_manager_server.domain.connection import Connection
 from wuzapi_manager_server.domain.keys import MAX_CODED_ID, dump_key, is_integer_key, key_of, load_key, record_id
-from wuzapi_manager_server.domain.row_scope import link_is_secret
+from wuzapi_manager_server.domain.row_scope import secret_columns
 from wuzapi_manager_server.domain.table import Key, Table
 from wuzapi_manager_server.errors import QueryFailed, Text, record_not_found
 from wuzapi_manager_server.secret_box import SecretBox
@@ -16,7 +16,7 @@ class RecordIds:
     def __init__(self, box: SecretBox, connection: Connection, table: Table) -> None:
         self._box = box
         self._table = table
-        self._sealed = link_is_secret(connection) and connection.user_link_field in table.primary_key
+        self._sealed = not secret_columns(connection, table).isdisjoint(table.primary_key)
         self._plain = len(table.primary_key) == 1 and is_integer_key(table) and not self._sealed
         self._context = str(connection.id).encode()
 

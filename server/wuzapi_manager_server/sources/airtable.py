@@ -23,6 +23,7 @@ from wuzapi_manager_server.errors import QueryFailed, Text
 from wuzapi_manager_server.observe import UpstreamMetrics
 from wuzapi_manager_server.sources import airtable_formula as formulas
 from wuzapi_manager_server.sources.airtable_api import AirtableApi, Altered, Expired, Hidden, forbidden, garbage
+from wuzapi_manager_server.sources.airtable_derived import derived
 from wuzapi_manager_server.sources.airtable_match import is_behind, is_owned, matches, ordered
 from wuzapi_manager_server.sources.airtable_rate import Rates
 from wuzapi_manager_server.sources.airtable_schema import Layout, layout_of
@@ -176,7 +177,9 @@ class AirtableSource:
             described = await self._api.tables(deadline)
         except Hidden:
             raise forbidden() from None
-        tables = sorted((each.table for each in map(layout_of, described) if each), key=lambda table: table.name)
+        sources = derived(described)
+        layouts = [layout_of(each, sources) for each in described]
+        tables = sorted((each.table for each in layouts if each), key=lambda table: table.name)
         behind = [table for table in tables if ("", table.name) > after]
         return SourceTables(tuple(behind[:limit]), more=len(behind) > limit)
 
@@ -199,7 +202,7 @@ class AirtableSource:
                 raise forbidden() from None
             mine = [each for each in described if self._name in (each.get("id"), each.get("name"))]
             by_id = [each for each in mine if each.get("id") == self._name]
-            layout = layout_of((by_id or mine)[0]) if mine else None
+            layout = layout_of((by_id or mine)[0], derived(described)) if mine else None
             if layout is None:
                 raise self._gone()
             kept = self._layout[1] if self._layout else None

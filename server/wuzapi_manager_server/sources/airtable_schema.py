@@ -77,22 +77,24 @@ class Layout:
         return self.field_ids[self.table.index[column]] or ""
 
 
-def layout_of(described: Mapping[str, Json]) -> Layout | None:
-    """The layout of a table as the API describes it; None where that is no description."""
+def layout_of(described: Mapping[str, Json], sources: Mapping[str, frozenset[str] | None]) -> Layout | None:
+    """The layout of a table as the API describes it; None where that is no description.
+
+    `sources` are the fields that each computed one is computed from (airtable_derived.py).
+    """
     identifier, name, fields = described.get("id"), described.get("name"), described.get("fields")
     if not isinstance(identifier, str) or not isinstance(name, str) or not isinstance(fields, list):
         return None
-    columns: list[Column] = []
-    ids: list[str | None] = []
-    for field in fields:
-        if (
-            not isinstance(field, dict)
-            or not isinstance(field.get("id"), str)
-            or not isinstance(field.get("name"), str)
-        ):
-            return None
-        ids.append(str(field["id"]))
-        columns.append(_column(field))
+    known = [field for field in fields if isinstance(field, dict)]
+    names = {
+        each: called
+        for field in known
+        if isinstance(each := field.get("id"), str) and isinstance(called := field.get("name"), str)
+    }
+    if len(names) != len(fields):
+        return None
+    ids: list[str | None] = list(names)
+    columns = [_column(field, sources, names) for field in known]
     numbers = [at for at, column in enumerate(columns) if column.native_type == "autoNumber"]
     if numbers:
         at = numbers[0]
@@ -119,8 +121,11 @@ def layout_of(described: Mapping[str, Json]) -> Layout | None:
     return Layout(Table(identifier, tuple(columns), (columns[at].name,), capabilities, title=name), tuple(ids))
 
 
-def _column(field: Mapping[str, Json]) -> Column:
+def _column(
+    field: Mapping[str, Json], sources: Mapping[str, frozenset[str] | None], names: Mapping[str, str]
+) -> Column:
     kind = str(field.get("type"))
+    found = sources.get(str(field["id"]), frozenset())
     computed = kind not in _WRITABLE
     return Column(
         str(field["name"]),
@@ -129,6 +134,7 @@ def _column(field: Mapping[str, Json]) -> Column:
         nullable=kind != "checkbox",
         read_only=computed,
         has_default=kind == "checkbox",
+        derived_from=None if found is None else frozenset(names[each] for each in found if each in names),
     )
 
 

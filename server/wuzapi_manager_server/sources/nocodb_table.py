@@ -8,6 +8,7 @@ from typing import NamedTuple
 from wuzapi_manager_server.domain.rows import NO_ROWS, Rows
 from wuzapi_manager_server.domain.table import Capabilities, Cell, Column, ColumnType, Json, Row, Scalar, Table
 from wuzapi_manager_server.errors import Text
+from wuzapi_manager_server.sources.nocodb_derived import derived
 from wuzapi_manager_server.sources.nocodb_values import to_cells
 
 BATCH = 100
@@ -123,7 +124,8 @@ def table_of(answer: Mapping[str, Json]) -> NocoTable:
     if not isinstance(raw, list):
         raise TypeError
     metas = [each for each in raw if isinstance(each, dict)]
-    columns = tuple(_column(each) for each in metas if each["uidt"] not in _LEFT_OUT)
+    sources = derived(metas, answer["id"])
+    columns = tuple(_column(each, sources) for each in metas if each["uidt"] not in _LEFT_OUT)
     keys = tuple(each.column.name for each in columns if each.column.primary_key)
     view = answer.get("type") == "view"
     reason = _KEYLESS if not keys else _VIEW if view else None
@@ -148,7 +150,7 @@ def table_of(answer: Mapping[str, Json]) -> NocoTable:
     return NocoTable(table, columns, frozenset(str(each["title"]) for each in metas), str(answer.get("base_id") or ""))
 
 
-def _column(meta: Mapping[str, Json]) -> NocoColumn:
+def _column(meta: Mapping[str, Json], sources: Mapping[str, frozenset[str] | None]) -> NocoColumn:
     kind, native = str(meta["uidt"]), str(meta.get("dt") or "")
     given = bool(meta.get("ai"))
     type_ = _type(kind, native.lower())
@@ -169,6 +171,7 @@ def _column(meta: Mapping[str, Json]) -> NocoColumn:
         primary_key=key,
         has_default=given or meta.get("cdf") is not None,
         dynamic=type_ is ColumnType.OTHER,
+        derived_from=sources.get(str(meta["id"]), frozenset()),
     )
     return NocoColumn(column, str(meta["id"]), kind, native.lower())
 

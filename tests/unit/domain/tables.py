@@ -24,9 +24,20 @@ CAPABLE = Capabilities(
 
 
 def column(
-    kind: ColumnType, name: str = "value", *, dynamic: bool = False, texts: Pattern[str] | None = None, **more: bool
+    kind: ColumnType,
+    name: str = "value",
+    *,
+    dynamic: bool = False,
+    texts: Pattern[str] | None = None,
+    derived_from: frozenset[str] | None = frozenset(),
+    **more: bool,
 ) -> Column:
-    return Column(name, kind, kind.value.lower(), dynamic=dynamic, texts=texts, **more)
+    return Column(name, kind, kind.value.lower(), dynamic=dynamic, texts=texts, derived_from=derived_from, **more)
+
+
+def computed(name: str, *sources: str, told: bool = True) -> Column:
+    """A column that is computed from these; where `told` is False, from nobody knows what."""
+    return column(ColumnType.TEXT, name, read_only=True, derived_from=frozenset(sources) if told else None)
 
 
 def table(*columns: Column, key: Sequence[str] = ("id",), read_only: Text | None = None) -> Table:

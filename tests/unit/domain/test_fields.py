@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.domain.customers import ANA, ID, NAME, OPEN, TABLE, complaints, names, writable
-from tests.unit.domain.tables import column, connection, fields_of, shared_fields, table
+from tests.unit.domain.tables import column, computed, connection, fields_of, shared_fields, table
 from wuzapi_manager_server.domain.caller import Admin
 from wuzapi_manager_server.domain.connection import UserLinkValue
 from wuzapi_manager_server.domain.fields import Order, parse_order
@@ -33,6 +33,16 @@ def test_a_link_field_of_tokens_is_not_there() -> None:
         through = connection(value=UserLinkValue.TOKEN, shared=shared)
         for caller in (ANA, Admin()):
             assert "owner" not in names(fields_of(TABLE, through, caller))
+
+
+def test_what_is_computed_from_tokens_is_not_there_under_any_name() -> None:
+    """A computed column that would tell the link field is no field, mapped or not; of other links it is one."""
+    orders = table(ID, NAME, column(ColumnType.TEXT, "owner"), computed("shout", "owner"))
+    for caller in (ANA, Admin()):
+        assert names(fields_of(orders, connection(value=UserLinkValue.TOKEN), caller)) == ["id", "name"]
+        assert "shout" in names(fields_of(orders, connection(), caller))
+    mapped = connection(FieldMapping("loud", "shout"), FieldMapping("name", "name"), value=UserLinkValue.TOKEN)
+    assert names(fields_of(orders, mapped, Admin())) == ["name"]
 
 
 def test_a_link_field_of_a_shared_table_is_like_any_other() -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.unit.domain.tables import column, connection, table
+from tests.unit.domain.tables import column, computed, connection, table
 from wuzapi_manager_server.domain.caller import Admin, Caller, Public, User
 from wuzapi_manager_server.domain.connection import UserLinkValue
-from wuzapi_manager_server.domain.row_scope import RowScope, link_is_secret, require_link_column
+from wuzapi_manager_server.domain.row_scope import RowScope, link_is_secret, require_link_column, secret_columns
 from wuzapi_manager_server.domain.rows import Rows
 from wuzapi_manager_server.domain.table import Cell, ColumnType, JsonDocument, Owner, Row
 from wuzapi_manager_server.errors import PermissionDenied, QueryFailed, SystemFailure
@@ -109,3 +109,35 @@ def test_without_its_link_column_a_table_shows_nothing() -> None:
     assert error.value.metadata == {"field": "owner"}
     require_link_column(connection(shared=True), place)
     require_link_column(connection(link="id"), place)
+
+
+ORDERS = table(
+    column(ColumnType.INTEGER, "id"),
+    column(ColumnType.TEXT, "owner"),
+    column(ColumnType.TEXT, "name"),
+    computed("shout", "owner", "name"),
+    computed("greeting", "name"),
+    computed("now"),
+    computed("unclear", told=False),
+)
+
+
+def test_what_is_computed_from_tokens_is_as_secret_as_they_are() -> None:
+    """With it goes what is computed from nobody knows what; where links are no tokens nothing is hidden."""
+    for shared in (False, True):
+        tokens = connection(value=UserLinkValue.TOKEN, shared=shared)
+        assert secret_columns(tokens, ORDERS) == {"owner", "shout", "unclear"}
+        assert not secret_columns(connection(shared=shared), ORDERS)
+    assert not secret_columns(connection(value=UserLinkValue.TOKEN, link=""), ORDERS)
+
+
+def test_what_tokens_are_computed_from_is_as_secret_as_they_are() -> None:
+    """A link column that is computed hides its sources, and what else is computed from these."""
+    tokens = connection(value=UserLinkValue.TOKEN, link="greeting")
+    assert secret_columns(tokens, ORDERS) == {"greeting", "name", "shout", "unclear"}
+
+
+def test_where_the_link_column_is_not_shown_nothing_computed_is() -> None:
+    """Then nobody can say that a column is not computed from it."""
+    tokens = connection(value=UserLinkValue.TOKEN, link="hidden", shared=True)
+    assert secret_columns(tokens, ORDERS) == {"shout", "greeting", "unclear"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.domain.tables import column, connection, table
+from tests.unit.domain.tables import column, computed, connection, table
 from wuzapi_manager_server.domain.connection import UserLinkValue
 from wuzapi_manager_server.domain.table import ColumnType, Key
 from wuzapi_manager_server.errors import NotFound, QueryFailed
@@ -37,6 +37,13 @@ def test_a_key_that_holds_tokens_is_sealed() -> None:
     for ids, wrong in ((SEALED, "~WyJhbmEtdG9rZW4iLDVd"), (SEALED, identifier[:-1]), (SEALED, "")):
         with pytest.raises(NotFound):
             ids.take(wrong)
+
+
+def test_a_key_that_is_computed_from_tokens_is_sealed() -> None:
+    """What is computed from the link column tells it as well."""
+    ids = RecordIds(BOX, TOKENS, table(column(ColumnType.TEXT, "owner"), computed("shout", "owner"), key=("shout",)))
+    assert "ana" not in ids.give(("ana-token!",))
+    assert ids.take(ids.give(("ana-token!",))) == ("ana-token!",)
 
 
 @pytest.mark.parametrize("identifier", ["", "~", "~bm8", "~é", "a" * 4_097, "~" + "A" * 200_000])
