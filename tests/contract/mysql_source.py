@@ -94,7 +94,12 @@ class MysqlUnderTest:
     """Tables of one database; their texts are compared byte by byte, as the suite's model compares them."""
 
     can: ClassVar = Can(
-        types=frozenset(_DECLARED), decimal_scale=6, infinities=False, longest_key=KEY, describes_late=True
+        types=frozenset(_DECLARED),
+        decimal_scale=6,
+        infinities=False,
+        longest_key=KEY,
+        describes_late=True,
+        computed="VIRTUAL",
     )
     _numbers = count(1)
 

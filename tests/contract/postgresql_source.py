@@ -39,7 +39,9 @@ _DECLARED = {
 class PostgresqlUnderTest:
     """Each table in the one database, whose parameters are `place`."""
 
-    can: ClassVar = Can(types=frozenset(_DECLARED), decimal_scale=6, decimal_nan=True, describes_late=True)
+    can: ClassVar = Can(
+        types=frozenset(_DECLARED), decimal_scale=6, decimal_nan=True, describes_late=True, computed="STORED"
+    )
     _numbers = count(1)
 
     def __init__(self, place: str) -> None:

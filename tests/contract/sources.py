@@ -50,7 +50,8 @@ class Can:
     text. `empty_values`: an empty text, and
     false, are apart from null. `constraints`: columns may be unique or not null. `any_key`: a key may be of any type,
     of several columns, or none. `microseconds`: a time keeps them, not milliseconds
-    alone. `many`: so many rows are many answers of the engine.
+    alone. `many`: so many rows are many answers of the engine. `computed`: the word for how a computed column is kept
+    that can be added to a table; empty where there are none in its own language.
     """
 
     types: frozenset[ColumnType]
@@ -72,6 +73,7 @@ class Can:
     any_key: bool = True
     microseconds: bool = True
     many: int = 1500
+    computed: str = ""
 
     def keeps(self, value: Value) -> bool:
         """Whether the engine keeps a value of a type that it has."""

@@ -34,7 +34,7 @@ DECLARED = {
 class SqliteUnderTest:
     """Each table in a file of its own."""
 
-    can: ClassVar = Can(types=frozenset(DECLARED), dirty_values=True)
+    can: ClassVar = Can(types=frozenset(DECLARED), dirty_values=True, computed="VIRTUAL")
     _numbers = count(1)
 
     def __init__(self, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """What a MySQL or MariaDB server says of its tables, in information_schema."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -10,6 +10,7 @@ from sqlalchemy.types import NullType
 
 from wuzapi_manager_server.domain.table import Capabilities, Column, Table
 from wuzapi_manager_server.errors import Text
+from wuzapi_manager_server.sources.derived import of_expressions
 from wuzapi_manager_server.sources.mysql_column import MysqlColumn
 from wuzapi_manager_server.sources.mysql_types import GEOMETRIES, Declared
 from wuzapi_manager_server.sources.sql import BATCH
@@ -27,6 +28,7 @@ _ENGINES = _catalogue("ENGINES", "ENGINE", "TRANSACTIONS")
 _DECLARED = (
     *("COLUMN_NAME", "COLUMN_TYPE", "DATA_TYPE", "IS_NULLABLE", "COLUMN_DEFAULT", "EXTRA", "CHARACTER_SET_NAME"),
     *("COLLATION_NAME", "CHARACTER_MAXIMUM_LENGTH", "NUMERIC_PRECISION", "NUMERIC_SCALE", "DATETIME_PRECISION"),
+    "GENERATION_EXPRESSION",
 )
 _COLUMNS = _catalogue("COLUMNS", "TABLE_SCHEMA", "TABLE_NAME", "ORDINAL_POSITION", *_DECLARED)
 _KEYS = _catalogue("STATISTICS", "TABLE_SCHEMA", "TABLE_NAME", "INDEX_NAME", "SEQ_IN_INDEX", "COLUMN_NAME", "SUB_PART")
@@ -135,7 +137,7 @@ def _documents(
 
 
 def _declared(row: tuple[object, ...], *, json: bool) -> Declared:
-    name, kind, base, nullable, default, extra, charset, collation, length, precision, scale, fraction = row
+    name, kind, base, nullable, default, extra, charset, collation, length, precision, scale, fraction, expression = row
     return Declared(
         name=str(name),
         type=_said(kind),
@@ -150,6 +152,7 @@ def _declared(row: tuple[object, ...], *, json: bool) -> Declared:
         scale=_number(scale),
         fraction=_number(fraction) or 0,
         json=json and charset is not None,
+        expression=None if expression is None else _said(expression),
     )
 
 
@@ -163,7 +166,9 @@ def _number(value: object) -> int | None:
 
 
 def _table(database: str, listed_as: Listed, declared: Sequence[Declared], key: Sequence[str]) -> SqlTable:
-    columns = tuple(_column(column, key) for column in declared)
+    generated = {column.name: column.expression for column in declared if column.generated}
+    sources = of_expressions((column.name for column in declared), generated)
+    columns = tuple(_column(column, key, sources) for column in declared)
     reason = _read_only(listed_as, key)
     table = Table(
         name=listed_as.name,
@@ -199,7 +204,7 @@ def _table(database: str, listed_as: Listed, declared: Sequence[Declared], key: 
     )
 
 
-def _column(declared: Declared, key: Sequence[str]) -> Column:
+def _column(declared: Declared, key: Sequence[str], sources: Mapping[str, frozenset[str] | None]) -> Column:
     return Column(
         name=declared.name,
         type=declared.kind,
@@ -209,6 +214,7 @@ def _column(declared: Declared, key: Sequence[str]) -> Column:
         primary_key=declared.name in key,
         has_default=declared.has_default,
         dynamic=declared.base == "tinyint" and declared.type.startswith("tinyint(1)"),
+        derived_from=sources.get(declared.name, frozenset()),
     )
 
 

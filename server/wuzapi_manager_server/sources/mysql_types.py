@@ -49,7 +49,8 @@ class Declared:
     """A line of information_schema.COLUMNS.
 
     `type` is the whole declared type, `base` its name alone. `length` counts characters of a text, bytes of bytes;
-    `fraction` the digits of a second; `json` says that a check of the table lets only JSON in.
+    `fraction` the digits of a second; `json` says that a check of the table lets only JSON in; `expression` is that
+    of a generated column.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Declared:
     scale: int | None = None
     fraction: int = 0
     json: bool = False
+    expression: str | None = None
 
     @cached_property
     def kind(self) -> ColumnType:

@@ -1,5 +1,6 @@
 """What a PostgreSQL database says of its tables, in its own catalogs."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -7,6 +8,7 @@ from sqlalchemy.sql.elements import quoted_name
 
 from wuzapi_manager_server.domain.table import Capabilities, Column, ColumnType, Table
 from wuzapi_manager_server.errors import Text
+from wuzapi_manager_server.sources.derived import of_expressions
 from wuzapi_manager_server.sources.postgresql_arrays import parse
 from wuzapi_manager_server.sources.postgresql_column import PgColumn
 from wuzapi_manager_server.sources.postgresql_types import Cast, PgType
@@ -74,7 +76,9 @@ _COLUMNS = sa.text("""
     )
     SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod) AS native, b.filled, b.given,
       a.attidentity <> '' AS identified,
-      a.attidentity = 'a' OR a.attgenerated <> '' AS computed,
+      a.attidentity = 'a' OR a.attgenerated <> '' AS computed, a.attgenerated <> '' AS generated,
+      (SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid) FROM pg_catalog.pg_attrdef d
+        WHERE a.attgenerated <> '' AND d.adrelid = a.attrelid AND d.adnum = a.attnum) AS expression,
       pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'INSERT, UPDATE') AS writable,
       CASE WHEN n.nspname = 'pg_catalog' THEN t.typname ELSE '' END AS type_name, t.typtype, t.typcategory,
       pg_catalog.format_type(t.oid, -1) AS spelled, b.modifier,
@@ -129,7 +133,8 @@ def describe(connection: sa.Connection, place: Place) -> SqlTable:
     names = [row.attname for row in rows]
     keys = [] if found.inherited else _names(found.key)
     key = [name for name in keys if name in names] if set(keys) <= set(names) else []
-    columns = [_column(row, key) for row in rows]
+    sources = of_expressions(names, {row.attname: row.expression for row in rows if row.generated})
+    columns = [_column(row, key, sources) for row in rows]
     kinds = [_kind(row) for row in rows]
     reason = _REASONS.get(found.relkind) or (None if key else _INHERITED if found.inherited else _KEYLESS)
     tied = not key and found.relkind in {"r", "m"} and not found.inherited
@@ -178,7 +183,7 @@ def _capabilities(reason: Text | None, *, keyed: bool) -> Capabilities:
 
 
 # Rows of catalogs have no static type.
-def _column(row: Any, key: list[str]) -> Column:
+def _column(row: Any, key: list[str], sources: Mapping[str, frozenset[str] | None]) -> Column:
     kind = _kind(row)
     return Column(
         name=row.attname,
@@ -189,6 +194,7 @@ def _column(row: Any, key: list[str]) -> Column:
         primary_key=row.attname in key,
         has_default=row.given or row.identified,
         texts=BEYOND.get(kind.type),
+        derived_from=sources.get(row.attname, frozenset()),
     )
 
 

@@ -1,5 +1,6 @@
 """What a SQLite file says of its tables."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -8,9 +9,11 @@ from sqlalchemy.types import NullType
 
 from wuzapi_manager_server.domain.table import Capabilities, Column, ColumnType, Table
 from wuzapi_manager_server.errors import Text
+from wuzapi_manager_server.sources.derived import of_expressions
 from wuzapi_manager_server.sources.sql import BATCH
 from wuzapi_manager_server.sources.sql_table import SqlTable, no_table
 from wuzapi_manager_server.sources.sqlite_column import SqliteColumn
+from wuzapi_manager_server.sources.sqlite_ddl import declarations
 from wuzapi_manager_server.sources.sqlite_dialect import driver_of
 from wuzapi_manager_server.sources.sqlite_types import Affinity, affinity_of, type_of
 
@@ -18,7 +21,9 @@ _ROWID_NAMES = ("rowid", "_rowid_", "oid")
 _ROWID = Column("\0rowid", ColumnType.INTEGER, "INTEGER", nullable=False)
 """The row's own number, under a name that no column can have."""
 
-_HIDDEN = 1  # of a virtual table's function arguments; 2 and 3 are computed columns
+_HIDDEN = 1  # of a virtual table's function arguments
+_GENERATED = frozenset({2, 3})
+_STATEMENT = sa.text("SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = :name")
 
 
 class Listed(NamedTuple):
@@ -97,7 +102,11 @@ class _Description:
         return None
 
     def table(self, version: object) -> SqlTable:
-        columns = tuple(self._column(column) for column in self._declared)
+        sources = self._sources()
+        columns = tuple(
+            replace(self._column(column), derived_from=sources.get(column.name, frozenset()))
+            for column in self._declared
+        )
         reason = self._read_only()
         described = Table(
             name=self._table.name,
@@ -141,6 +150,15 @@ class _Description:
             read_only=reason,
             version=version,
         )
+
+    def _sources(self) -> dict[str, frozenset[str] | None]:
+        """What the computed columns are computed from, as the statement that made the table says."""
+        generated = [column.name for column in self._declared if column.hidden in _GENERATED]
+        if not generated:
+            return {}
+        declared = declarations(self._connection.execute(_STATEMENT, {"name": self._table.name}).scalar_one())
+        expressions = {name: declared.get(name.lower()) for name in generated}
+        return of_expressions((column.name for column in self._declared), expressions)
 
     def _column(self, column: _Declared) -> Column:
         never_null = bool(column.key) and (self._is_rowid or self._table.without_rowid or self._table.strict)

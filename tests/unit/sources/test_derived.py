@@ -4,7 +4,8 @@ import pytest
 
 from wuzapi_manager_server.domain.table import Json
 from wuzapi_manager_server.sources import airtable_derived, nocodb_derived
-from wuzapi_manager_server.sources.derived import all_sources
+from wuzapi_manager_server.sources.derived import all_sources, of_expressions
+from wuzapi_manager_server.sources.sqlite_ddl import declarations
 
 
 def test_sources_are_followed_to_their_end() -> None:
@@ -118,3 +119,45 @@ METAS = [
 def test_columns_of_nocodb_tell_their_sources(computed: dict[str, Json], expected: set[str] | None) -> None:
     """Formulas, lookups and rollups name columns by id; whole records of the same table may hold anything."""
     assert nocodb_derived.derived([computed, *METAS], "m")["c"] == expected
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("upper(Owner)", {"owner"}),
+        ("""concat(`owner`,_utf8mb4'!')""", {"owner"}),
+        ("""("owner" || 'x')""", {"owner"}),
+        ("lower([OWNER])", {"owner"}),
+        ("owners + 1", None),
+        ("shout || 'x'", {"shout", "owner"}),
+        ("unclear", None),
+        ("now()", None),
+        (None, None),
+        ('("a ""b"" c" || \'\')', {'a "b" c'}),
+        ('`a "b" c`', {'a "b" c'}),
+        ("length(ação)", {"Ação"}),
+    ],
+)
+def test_generated_columns_tell_their_sources(expression: str | None, expected: set[str] | None) -> None:
+    """A name in the expression is a source, in any quotes and any case; who names no column is not understood."""
+    generated = {"new": expression, "shout": "upper(owner)", "unclear": None}
+    found = of_expressions(["id", "owner", "shout", "unclear", 'a "b" c', "Ação", "new"], generated)
+    assert found["new"] == (None if expected is None else frozenset(expected))
+
+
+def test_the_statement_that_made_a_table_tells_its_columns() -> None:
+    """Whatever quotes, comments and parentheses stand in it, each column has its own text behind its name."""
+    statement = """CREATE TABLE "odd (,) name" ( -- a comment, (
+        id INTEGER PRIMARY KEY, "a ""b"" c" TEXT DEFAULT ',)', /* , owner */ [c,d] AS (coalesce(id, 'x', (1))) STORED,
+        `e``f` TEXT GENERATED ALWAYS AS ("id"), 'g' NUMERIC(10, 2), CHECK (owner > 1), UNIQUE (id)) WITHOUT ROWID
+        """
+    found = {name: " ".join(text.split()) for name, text in declarations(statement).items()}
+    assert found == {
+        "id": "INTEGER PRIMARY KEY",
+        'a "b" c': "TEXT DEFAULT ',)'",
+        "c,d": "AS (coalesce(id, 'x', (1))) STORED",
+        "e`f": 'TEXT GENERATED ALWAYS AS ("id")',
+        "g": "NUMERIC(10, 2)",
+        "check": "(owner > 1)",
+        "unique": "(id)",
+    }
