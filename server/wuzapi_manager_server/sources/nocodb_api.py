@@ -56,6 +56,10 @@ class Refusal(Exception):
         self.what = what
 
 
+class TooLong(QueryFailed):
+    """414 or 431: the URL is longer than NocoDB, or what stands before it, takes."""
+
+
 class _NoJson(Exception):
     """A good status, and nothing that NocoDB answers."""
 
@@ -70,7 +74,7 @@ class Api:
     async def read(
         self, path: Sequence[str], deadline: Deadline, params: Sequence[tuple[str, str]] = ()
     ) -> Mapping[str, Json]:
-        """GET. Raises Gone, Refusal, TooLarge and ServiceErrors."""
+        """GET. Raises Gone, Refusal, TooLarge and ServiceErrors, TooLong among them."""
         answer = await self._send("GET", path, deadline, params, None)
         try:
             found = self._judged(answer)
@@ -174,8 +178,8 @@ def _failure(answer: HttpAnswer, what: str) -> Exception:
             found = AlreadyExists(Text("A unique value is taken", "Um valor único já existe"))
         case HTTPStatus.BAD_REQUEST | HTTPStatus.UNPROCESSABLE_ENTITY:
             found = Refusal(what)
-        case HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
-            found = QueryFailed(
+        case HTTPStatus.REQUEST_URI_TOO_LONG | HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+            found = TooLong(
                 Text("The filter is too long for NocoDB", "O filtro é longo demais para o NocoDB"),
                 suggestion=Text("Filter by fewer or shorter values", "Filtre por menos valores"),
             )

@@ -12,10 +12,12 @@ from wuzapi_manager_server.domain.table import Json, Key, Owner, Row
 from wuzapi_manager_server.errors import Code, NocodbError, QueryFailed, Text
 from wuzapi_manager_server.sources.base import Query, Where
 from wuzapi_manager_server.sources.matching import holds
-from wuzapi_manager_server.sources.nocodb_api import Api, Gone, Refusal, table_gone
-from wuzapi_manager_server.sources.nocodb_order import Order, wrong_token
-from wuzapi_manager_server.sources.nocodb_table import NocoColumn, NocoTable
-from wuzapi_manager_server.sources.nocodb_where import NoRow, behind, joined, narrowed, of_key, owned
+from wuzapi_manager_server.sources.nocodb_api import Api, Gone, Refusal, TooLong, table_gone
+from wuzapi_manager_server.sources.nocodb_ask import Ask
+from wuzapi_manager_server.sources.nocodb_order import Order
+from wuzapi_manager_server.sources.nocodb_place import Place
+from wuzapi_manager_server.sources.nocodb_table import NocoTable
+from wuzapi_manager_server.sources.nocodb_where import NoRow, conjuncts, joined, of_key, owned
 from wuzapi_manager_server.upstreams.http import TooLarge
 
 PAGE = 1_000
@@ -30,18 +32,6 @@ _MAX_GROUP = 6_000
 
 class Stale(Exception):
     """The table has other columns than it was described with."""
-
-
-@dataclass
-class _Ask:
-    """The question for the next records of a list."""
-
-    where: str
-    size: int
-    down: bool = False
-    only: Sequence[str] = ()
-    behind: str = ""
-    passed: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,28 +72,23 @@ class Reader:
         `first` is how many are asked for at once, `down` the direction, `only` the columns to read (none: all).
         """
         try:
-            base = joined("and", [owned(self.table, query.owner), narrowed(self.table, query.where)])
+            conditions = [owned(self.table, query.owner), *conjuncts(self.table, query.where)]
         except NoRow:
             return
-        keys, after, ask = self.table.keys, query.after, _Ask(base, min(first, PAGE), down=down, only=only)
+        ask = Ask(conditions, min(first, PAGE), down=down, only=only)
+        place = Place(ask, self.table.keys, query.after)
         scope = RowScope(query.owner, must_stamp=False)
         while True:
-            ask.behind = behind(keys, _key(after, keys), descending=down) if after else ""
             records, last = await self._records(ask, deadline())
-            fresh = [row for row in self.table.rows(records) if not keys or row.key != after]
             yield [
                 row
-                for row in fresh
+                for row in place.behind(self.table.rows(records))
                 if scope.admits(row, self.table.table) and holds(query.where, row, self.table.table)
             ]
             if last or not records:
+                place.end()
                 return
-            if keys:
-                if not fresh or _inexact(fresh[-1].key):
-                    raise _no_further()
-                after = fresh[-1].key
-            else:
-                ask.passed += len(records)
+            place.advance()
             ask.size = PAGE if only else min(PAGE, max(ask.size, 100))
 
     async def get(self, key: Key, owner: Owner | None, deadline: Deadline) -> Row | None:
@@ -112,10 +97,10 @@ class Reader:
             return None
         scope = RowScope(owner, must_stamp=False)
         try:
-            where = joined("and", [of_key(self.table, key), owned(self.table, owner)])
+            conditions = [of_key(self.table, key), owned(self.table, owner)]
         except NoRow:
             return None
-        async with aclosing(self._matching(where, deadline)) as lists:
+        async with aclosing(self._matching(conditions, deadline)) as lists:
             async for rows in lists:
                 for row in rows:
                     if row.key == key and scope.admits(row, self.table.table):
@@ -127,7 +112,7 @@ class Reader:
         scope, found = RowScope(owner, must_stamp=False), dict[Key, Row]()
         wanted = {key for key in keys if None not in key}
         for where in _groups(self.table, sorted(wanted, key=repr)):
-            async for rows in self._matching(where, deadline):
+            async for rows in self._matching([where], deadline):
                 found |= {row.key: row for row in rows if row.key in wanted and scope.admits(row, self.table.table)}
         return found
 
@@ -166,9 +151,9 @@ class Reader:
                 del kept[room:]
         return kept[query.offset :]
 
-    async def _matching(self, where: str, deadline: Deadline) -> AsyncGenerator[list[Row]]:
-        """Rows by a condition on the key alone, in answers as large as they may be."""
-        ask = _Ask(where, PAGE)
+    async def _matching(self, conditions: Sequence[str], deadline: Deadline) -> AsyncGenerator[list[Row]]:
+        """Rows by conditions on their key, in answers as large as they may be."""
+        ask = Ask(conditions, PAGE)
         while True:
             records, last = await self._records(ask, deadline)
             yield list(self.table.rows(records))
@@ -176,33 +161,34 @@ class Reader:
             if last or not records:
                 return
 
-    async def _records(self, ask: "_Ask", deadline: Deadline) -> tuple[list[dict[str, Json]], bool]:
+    async def _records(self, ask: Ask, deadline: Deadline) -> tuple[list[dict[str, Json]], bool]:
         """The next records, and whether they are the last.
 
-        Fewer where the answer would be too large, and without the condition where it is refused; what is asked for
-        next is asked for so too.
+        Fewer where the answer would be too large, with fewer conditions where the URL is too long, and without them
+        where they are refused; what is asked for next is asked for so too.
         """
         while True:
-            where = joined("and", [ask.where, ask.behind])
             params = [("limit", str(ask.size)), *([("offset", str(ask.passed))] if ask.passed else ())]
             params += [("sort", sort)] if (sort := self._sort(ask.down)) else []
             try:
-                return await self._list(where, params, ask.only, deadline)
+                return await self._list(ask, params, deadline)
             except TooLarge:
                 if ask.size == 1:
                     raise _too_large() from None
                 ask.size = max(1, ask.size // 4)
-            except (Stale, NocodbError):
-                if not ask.where or ask.passed:
+            except TooLong:
+                if not ask.fewer():
                     raise
-                ask.where = ""  # the database behind NocoDB may refuse to compare so: every row is looked at here
+            except (Stale, NocodbError):
+                if not ask.none():  # the database behind NocoDB may refuse to compare so: every row is looked at here
+                    raise
 
     async def _list(
-        self, where: str, params: Sequence[tuple[str, str]], only: Sequence[str], deadline: Deadline
+        self, ask: Ask, params: Sequence[tuple[str, str]], deadline: Deadline
     ) -> tuple[list[dict[str, Json]], bool]:
         """Records as NocoDB gives them, and whether they are the last."""
-        asked = [*params, *([("where", f"@{where}")] if where else ())]
-        asked += [("fields", self.table.by_name[name].id) for name in only]
+        fields = ask.fields([self.table.by_name[name].id for name in ask.only])
+        asked = [*params, *([("where", f"@{where}")] if (where := ask.where) else ()), *fields]
         name = self.table.table.name
         try:
             answer = await self._asked(("tables", name, "records"), asked, deadline)
@@ -214,7 +200,7 @@ class Reader:
         if not isinstance(records, list) or not isinstance(info, dict):
             raise table_gone(name)
         found = [each for each in records if isinstance(each, dict)]
-        if found and not only and not self._fits(found[0]):
+        if found and not fields and not self._fits(found[0]):
             raise Stale
         return found, info.get("isLastPage") is not False
 
@@ -234,17 +220,6 @@ class Reader:
 
     def _sort(self, down: bool) -> str:  # noqa: FBT001 - a direction, named at every call
         return ",".join(f"-{each.id}" if down else each.id for each in self.table.keys)
-
-
-def _key(after: Key, keys: Sequence[NocoColumn]) -> Key:
-    if len(after) != len(keys):
-        raise wrong_token()
-    return after
-
-
-def _inexact(key: Key) -> bool:
-    """Whether NocoDB may have rounded it: it would not find the row again."""
-    return any(isinstance(part, int | float) and abs(part) >= 2**53 for part in key)
 
 
 def _groups(table: NocoTable, keys: Sequence[Key]) -> list[str]:
@@ -294,13 +269,4 @@ def _too_many() -> QueryFailed:
             f"Mais de {MAX_SORTED} registros; no NocoDB, acima disso só se ordena pela chave",
         ),
         suggestion=Text("Filter, or sort by the key", "Filtre ou ordene pela chave"),
-    )
-
-
-def _no_further() -> QueryFailed:
-    return QueryFailed(
-        Text(
-            "Keys beyond 2^53 cannot be paged through: NocoDB rounds them",
-            "Chaves acima de 2^53 não podem ser paginadas: o NocoDB as arredonda",
-        )
     )

@@ -18,7 +18,6 @@ from uuid import UUID
 from wuzapi_manager_server.domain.filter import And, Comparison, Op, Or
 from wuzapi_manager_server.domain.table import Cell, ColumnType, Key, Owner, Scalar
 from wuzapi_manager_server.domain.values import EXACT, number_of
-from wuzapi_manager_server.errors import QueryFailed, Text
 from wuzapi_manager_server.sources.base import Where
 from wuzapi_manager_server.sources.nocodb_table import NocoColumn, NocoTable
 
@@ -39,6 +38,14 @@ _HOSTILE = dict.fromkeys(map(ord, "\\'\"%"), "_")
 
 class NoRow(Exception):
     """No row can match."""
+
+
+class Unsaid(Exception):
+    """A place in a list that no condition can say; `name` is the key's column."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 def owned(table: NocoTable, owner: Owner | None) -> str:
@@ -66,8 +73,8 @@ def owned(table: NocoTable, owner: Owner | None) -> str:
 def narrowed(table: NocoTable, where: Where | None) -> str:
     """Lets through every row for which the filter holds; empty where nothing narrows."""
     match where:
-        case And(parts):
-            return joined("and", [found for part in parts if (found := narrowed(table, part))])
+        case And():
+            return joined("and", conjuncts(table, where))
         case Or(parts):
             each = [narrowed(table, part) for part in parts]
             return joined("or", each) if all(each) else ""
@@ -75,6 +82,13 @@ def narrowed(table: NocoTable, where: Where | None) -> str:
             return _compared(table.by_name[name], op, values)
         case _:
             return ""
+
+
+def conjuncts(table: NocoTable, where: Where | None) -> list[str]:
+    """What `narrowed` gives, as conditions of which each may be left out."""
+    if isinstance(where, And):
+        return [found for part in where.parts for found in conjuncts(table, part)]
+    return [found] if (found := narrowed(table, where)) else []
 
 
 def of_key(table: NocoTable, key: Key) -> str:
@@ -85,14 +99,17 @@ def of_key(table: NocoTable, key: Key) -> str:
 def behind(columns: Sequence[NocoColumn], key: Key, *, descending: bool = False) -> str:
     """Rows behind a key in the order of the key, the first of them perhaps that key's own.
 
-    ValueError for a key of another shape; QueryFailed for a key that cannot be said.
+    Raises Unsaid for a key that cannot be said.
     """
     segments = []
     for length in reversed(range(len(columns))):
         parts = [_exactly(column, part) for column, part in zip(columns[:length], key, strict=False)]
         parts.append(_further(columns[length], key[length], descending=descending))
         segments.append(joined("and", parts))
-    return joined("or", segments)
+    condition = joined("or", segments)
+    if not fits(condition):
+        raise Unsaid(columns[0].column.name)
+    return condition
 
 
 def joined(word: str, parts: Sequence[str]) -> str:
@@ -103,7 +120,12 @@ def joined(word: str, parts: Sequence[str]) -> str:
 
 def fits(condition: str) -> bool:
     """Whether a URL may carry it."""
-    return len(quote(condition, safe="")) <= MAX_WHERE
+    return length(condition) <= MAX_WHERE
+
+
+def length(condition: str) -> int:
+    """The bytes that it takes in a URL."""
+    return len(quote(condition, safe=""))
 
 
 def _compared(column: NocoColumn, op: Op, values: tuple[Cell, ...]) -> str:
@@ -155,7 +177,7 @@ def _quoted(text: str) -> str | None:
 
 
 def _short(text: str) -> bool:
-    return len(quote(text, safe="")) <= _MAX_PART
+    return length(text) <= _MAX_PART
 
 
 def _text(column: NocoColumn, text: str) -> str:
@@ -252,16 +274,5 @@ def _further(column: NocoColumn, part: Scalar, *, descending: bool) -> str:
 def _said(column: NocoColumn, part: Scalar) -> str:
     said = _quoted(part if isinstance(part, str) else json.dumps(part) if not isinstance(part, bytes) else part.hex())
     if said is None or not fits(said):
-        raise _unsaid(column)
+        raise Unsaid(column.column.name)
     return said
-
-
-def _unsaid(column: NocoColumn) -> QueryFailed:
-    name = column.column.name
-    return QueryFailed(
-        Text(
-            f"A value of the key {name!r} has characters that NocoDB cannot be asked for",
-            f"Um valor da chave '{name}' tem caracteres pelos quais o NocoDB não permite buscar",
-        ),
-        suggestion=Text("Filter such records out, or rename them", "Filtre ou renomeie esses registros"),
-    )

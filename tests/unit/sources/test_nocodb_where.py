@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from wuzapi_manager_server.domain.filter import And, Comparison, Not, Op, Or
 from wuzapi_manager_server.domain.table import Cell, Owner
-from wuzapi_manager_server.errors import QueryFailed
 from wuzapi_manager_server.sources.base import Where
+from wuzapi_manager_server.sources.nocodb_ask import Ask
 from wuzapi_manager_server.sources.nocodb_table import NocoTable, table_of
-from wuzapi_manager_server.sources.nocodb_where import NoRow, behind, joined, narrowed, of_key, owned
+from wuzapi_manager_server.sources.nocodb_where import NoRow, Unsaid, behind, fits, joined, narrowed, of_key, owned
 
 _TOKEN = re.compile(
     r"""\((?:c[a-z]+,(?:eq|gt|gte|lt|lte|like),(?:"[^"]*[^"\\]"|""|'[^']*[^'\\]'|'')|c[a-z]+,(?:null|notnull))\)""",
@@ -54,7 +54,7 @@ def test_no_text_breaks_out_of_its_quotes(text: str) -> None:
     assert skeleton(of_key(table_with("text"), (text,))) in ("X", "")
     try:
         further = behind(table_with("text").keys, (text,))
-    except QueryFailed:
+    except Unsaid:
         assert '"' in text
         assert "'" in text
     else:
@@ -144,11 +144,47 @@ def test_a_place_is_said_by_its_key(keys: tuple[str, ...], after: tuple[str | in
     assert behind(table_with("id").keys, (7,), descending=True) == '(cid,lt,"7")'
 
 
-def test_a_key_that_cannot_be_said_is_refused() -> None:
-    """Both kinds of quotes, or more than a URL carries."""
-    for key in ("'\"", "x" * 20_000):
-        with pytest.raises(QueryFailed):
-            behind(table_with("text").keys, (key,))
+@pytest.mark.parametrize("key", [("'\"",), ("x" * 20_000,), ("é" * 1_000, "é" * 1_000)])
+def test_a_key_that_cannot_be_said_is_not(key: tuple[str, ...]) -> None:
+    """Both kinds of quotes, or more than a URL carries, also in several parts."""
+    with pytest.raises(Unsaid, match="text"):
+        behind(table_with("text", "o").keys[: len(key)], key)
+
+
+CONDITIONS = [f'(cid,eq,"{at}{"x" * 1000}")' for at in range(20)]
+
+
+def test_the_first_conditions_that_fit_are_asked_for() -> None:
+    """With the place, which always is; what is too long for a URL, and the last of the others, is left out."""
+    ask = Ask(["", CONDITIONS[0], "(" + "x" * 20_000 + ")", *CONDITIONS[1:]], 10, behind='(cid,gt,"7")')
+    assert ask.kept == CONDITIONS[:9]
+    assert fits(ask.where)
+    assert ask.where == joined("and", [*CONDITIONS[:9], '(cid,gt,"7")'])
+    whole = ask.where
+    assert ask.fewer()
+    assert ask.kept == CONDITIONS[:4]
+    assert len(ask.where) < len(whole) / 2
+    while ask.fewer():
+        pass
+    assert ask.where == ask.behind
+    assert not ask.none()
+
+
+def test_conditions_are_the_same_within_a_list_that_is_passed_over() -> None:
+    """Without them the list would be another, and so would its first rows."""
+    ask = Ask(CONDITIONS, 10, passed=10)
+    assert not ask.fewer()
+    assert not ask.none()
+    ask.passed = 0
+    assert ask.none()
+    assert ask.where == ""
+
+
+def test_too_many_columns_are_not_named() -> None:
+    """Whole records come then."""
+    ask = Ask((), 10, only=["a"])
+    assert ask.fields(["c1"]) == [("fields", "c1")]
+    assert not ask.fields([f"c{at:015}" for at in range(500)])
 
 
 def test_nothing_joined_is_nothing() -> None:
