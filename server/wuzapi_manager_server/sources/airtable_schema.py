@@ -31,6 +31,7 @@ _TYPES: Mapping[str, ColumnType] = {
 _COMPUTED = frozenset({"count", "autoNumber", "createdTime", "lastModifiedTime", "externalSyncSource"})
 _WRITABLE = frozenset({"number", *_TYPES}) - _COMPUTED
 _OF_A_RESULT = frozenset({"formula", "rollup"})
+_ID = re.compile(r"\w+", re.ASCII)
 _RECORD = re.compile(r"rec[A-Za-z0-9]{14}")
 
 
@@ -84,6 +85,8 @@ def layout_of(described: Mapping[str, Json], sources: Mapping[str, frozenset[str
     """
     identifier, name, fields = described.get("id"), described.get("name"), described.get("fields")
     if not isinstance(identifier, str) or not isinstance(name, str) or not isinstance(fields, list):
+        return None
+    if not _ID.fullmatch(identifier):  # it becomes a part of paths
         return None
     known = [field for field in fields if isinstance(field, dict)]
     names = {

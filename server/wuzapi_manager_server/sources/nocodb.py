@@ -148,7 +148,8 @@ class NocodbSource:
         found = answer.get("list")
         if not isinstance(found, list):
             raise base_gone(self._configuration.project_id)
-        return [str(each["id"]) for each in found if isinstance(each, dict) and not each.get("mm")]
+        tables = [each for each in found if isinstance(each, dict) and not each.get("mm")]
+        return [name for each in tables if isinstance(name := each.get("id"), str)]
 
     async def _listed(self, name: str, deadline: Deadline) -> Table | None:
         try:

@@ -74,14 +74,23 @@ class Api:
     async def read(
         self, path: Sequence[str], deadline: Deadline, params: Sequence[tuple[str, str]] = ()
     ) -> Mapping[str, Json]:
-        """GET. Raises Gone, Refusal, TooLarge and ServiceErrors, TooLong among them."""
+        """GET. Raises Gone, Refusal and ServiceErrors."""
+        try:
+            return await self.read_page(path, deadline, params)
+        except TooLarge:
+            raise no_answer_of_nocodb() from None
+
+    async def read_page(
+        self, path: Sequence[str], deadline: Deadline, params: Sequence[tuple[str, str]]
+    ) -> Mapping[str, Json]:
+        """GET of what may be asked for in smaller pieces, and shorter. Raises TooLarge too, and TooLong."""
         answer = await self._send("GET", path, deadline, params, None)
         try:
             found = self._judged(answer)
         except _NoJson:
-            raise _no_answer_of_nocodb() from None
+            raise no_answer_of_nocodb() from None
         if not isinstance(found, dict):
-            raise _no_answer_of_nocodb()
+            raise no_answer_of_nocodb()
         return found
 
     async def write(self, method: str, path: Sequence[str], body: Json, deadline: Deadline) -> Json:
@@ -197,7 +206,7 @@ def _failure(answer: HttpAnswer, what: str) -> Exception:
                 metadata={"status": str(status)},
             )
         case _:
-            found = _no_answer_of_nocodb()
+            found = no_answer_of_nocodb()
     return found
 
 
@@ -253,7 +262,8 @@ def _forbidden() -> ServiceError:
     )
 
 
-def _no_answer_of_nocodb() -> ServiceError:
+def no_answer_of_nocodb() -> ServiceError:
+    """An answer that NocoDB does not give."""
     return NocodbError(
         Code.UNAVAILABLE,
         Text("What answered is not NocoDB, or it is broken", "A resposta não é do NocoDB ou está corrompida"),

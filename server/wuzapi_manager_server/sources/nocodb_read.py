@@ -1,6 +1,6 @@
 """Reading rows of a NocoDB table: exactly those that match, in the order asked for, however NocoDB compares."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import cmp_to_key
@@ -12,7 +12,7 @@ from wuzapi_manager_server.domain.table import Json, Key, Owner, Row
 from wuzapi_manager_server.errors import Code, NocodbError, QueryFailed, Text
 from wuzapi_manager_server.sources.base import Query, Where
 from wuzapi_manager_server.sources.matching import holds
-from wuzapi_manager_server.sources.nocodb_api import Api, Gone, Refusal, TooLong, table_gone
+from wuzapi_manager_server.sources.nocodb_api import Api, Gone, Refusal, TooLong, no_answer_of_nocodb, table_gone
 from wuzapi_manager_server.sources.nocodb_ask import Ask
 from wuzapi_manager_server.sources.nocodb_order import Order
 from wuzapi_manager_server.sources.nocodb_place import Place
@@ -119,7 +119,7 @@ class Reader:
     async def count(self, owner: Owner | None, where: Where | None, deadline: Deadline) -> int:
         """How many rows match, exactly."""
         if owner is None and where is None:
-            answer = await self._asked(("tables", self.table.table.name, "records", "count"), (), deadline)
+            answer = await self._asked(self.api.read(("tables", self.table.table.name, "records", "count"), deadline))
             if not isinstance(found := answer.get("count"), int):
                 raise table_gone(self.table.table.name)
             return found
@@ -191,7 +191,7 @@ class Reader:
         asked = [*params, *([("where", f"@{where}")] if (where := ask.where) else ()), *fields]
         name = self.table.table.name
         try:
-            answer = await self._asked(("tables", name, "records"), asked, deadline)
+            answer = await self._asked(self.api.read_page(("tables", name, "records"), deadline, asked))
         except Refusal as error:
             if error.what == "INVALID_OFFSET_VALUE":  # how NocoDB says that nothing is left
                 return [], True
@@ -200,6 +200,8 @@ class Reader:
         if not isinstance(records, list) or not isinstance(info, dict):
             raise table_gone(name)
         found = [each for each in records if isinstance(each, dict)]
+        if len(found) != len(records):
+            raise no_answer_of_nocodb()
         if found and not fields and not self._fits(found[0]):
             raise Stale
         return found, info.get("isLastPage") is not False
@@ -208,11 +210,9 @@ class Reader:
         """Whether a whole record has the columns that the table was described with, and no others."""
         return record.keys() <= self.table.titles and self.table.by_name.keys() <= record.keys()
 
-    async def _asked(
-        self, path: Sequence[str], params: Sequence[tuple[str, str]], deadline: Deadline
-    ) -> dict[str, Json]:
+    async def _asked(self, answer: Awaitable[Mapping[str, Json]]) -> Mapping[str, Json]:
         try:
-            return dict(await self.api.read(path, deadline, params))
+            return await answer
         except Gone as error:
             if error.what == "FIELD_NOT_FOUND":
                 raise Stale from None

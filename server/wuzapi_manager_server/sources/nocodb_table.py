@@ -126,6 +126,8 @@ def table_of(answer: Mapping[str, Json]) -> NocoTable:
     metas = [each for each in raw if isinstance(each, dict)]
     sources = derived(metas, answer["id"])
     columns = tuple(_column(each, sources) for each in metas if each["uidt"] not in _LEFT_OUT)
+    if len({each.column.name for each in columns}) != len(columns):  # answers name columns by their titles
+        raise TypeError
     keys = tuple(each.column.name for each in columns if each.column.primary_key)
     view = answer.get("type") == "view"
     reason = _KEYLESS if not keys else _VIEW if view else None

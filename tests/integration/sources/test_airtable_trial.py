@@ -6,6 +6,7 @@ import pytest
 
 from tests.fakes.airtable import FakeAirtable, FakeField, FakeTable
 from tests.integration.sources.airtable import ANA, BASE, Open, fake, opened, people, soon
+from wuzapi_manager_server.domain.table import Fault
 
 __all__ = ["fake", "opened", "people"]
 
@@ -55,6 +56,17 @@ async def test_a_source_tells_its_tables_in_pages(people: FakeTable, fake: FakeA
     rest = await source.tables((first.tables[-1].schema, first.tables[-1].name), 3, soon())
     assert (len(first.tables), first.more, len(rest.tables), rest.more) == (3, True, 2, False)
     assert {table.title for table in (*first.tables, *rest.tables)} == {"People", *(f"Table {at}" for at in range(4))}
+
+
+@pytest.mark.parametrize("identifier", ["..", ".", "", "a/b", "tbl é"])
+async def test_a_table_whose_id_is_no_part_of_a_path_is_not_there(
+    people: FakeTable, fake: FakeAirtable, opened: Open, identifier: str
+) -> None:
+    """What claims to be Airtable may call a table anything: it is not asked for, and a test says so at its step."""
+    fake.bases[BASE][identifier] = FakeTable(identifier, "odd", [FakeField("owner", id="fldOwner")])
+    last = (await opened(FakeTable("odd", "", [])).test("owner", soon()))[-1]
+    assert (last.name, last.fault) == ("table", Fault.CONFIG)
+    assert [table.title for table in (await opened(people).tables(("", ""), 9, soon())).tables] == ["People"]
 
 
 async def test_a_table_may_be_named_by_its_name(people: FakeTable, fake: FakeAirtable, opened: Open) -> None:

@@ -9,7 +9,7 @@ from tests.fakes.http_server import Answer, Request
 from tests.fakes.nocodb import BASE, TABLE, TOKEN, FakeNocodb, told
 from wuzapi_manager_server.domain.connection import Nocodb
 from wuzapi_manager_server.domain.deadline import Deadline
-from wuzapi_manager_server.domain.table import Owner
+from wuzapi_manager_server.domain.table import Fault, Owner
 from wuzapi_manager_server.errors import (
     Code,
     ConnectionFailed,
@@ -28,6 +28,7 @@ from wuzapi_manager_server.upstreams.addresses import AddressGuard
 
 SECONDS = 20.0
 ANA = Owner("owner", "ana")
+HUGE = b"[" + b" " * (17 << 20)
 SECRET = "stack at /srv/nocodb/secret.js: password=hunter2"
 
 
@@ -249,3 +250,61 @@ async def test_many_calls_at_once_are_answered(source: NocodbSource) -> None:
     """A source is safe to use from many tasks."""
     found = await asyncio.gather(*(source.fetch(Query(ANA, limit=1), soon()) for _ in range(50)))
     assert all(len(rows) == 1 for rows in found)
+
+
+@pytest.mark.parametrize(
+    ("path", "call"),
+    [
+        ("/meta/tables/", lambda source: source.describe(soon())),
+        ("/meta/bases/", lambda source: source.tables(("", ""), 10, soon())),
+        ("/count", lambda source: source.count(None, None, soon())),
+    ],
+)
+async def test_a_huge_answer_is_none_of_nocodb(
+    fake: FakeNocodb, source: NocodbSource, path: str, call: Callable[[NocodbSource], Awaitable[object]]
+) -> None:
+    """Metadata and counts that are larger than any of NocoDB's are refused like other garbage."""
+    fake.fault = lambda request: Answer(200, HUGE) if path in request.path else None
+    with pytest.raises(NocodbError) as caught:
+        await call(source)
+    assert caught.value.code is Code.UNAVAILABLE
+
+
+async def test_a_huge_answer_to_a_test_is_told_at_its_step(fake: FakeNocodb, source: NocodbSource) -> None:
+    """It is no fault of the service."""
+    fake.fault = always(Answer(200, HUGE))
+    last = (await source.test("owner", soon()))[-1]
+    assert (last.name, last.fault) == ("authenticate", Fault.TRANSIENT)
+
+
+async def test_a_huge_answer_to_a_diagnosis_hides_no_error(fake: FakeNocodb, source: NocodbSource) -> None:
+    """Where records are an internal error of NocoDB and the count is garbage, that is what is told."""
+    await source.describe(soon())
+    fake.fault = lambda request: Answer(200, HUGE) if "/count" in request.path else told(500, {})
+    with pytest.raises(NocodbError):
+        await source.fetch(Query(ANA, limit=10), soon())
+
+
+@pytest.mark.parametrize("records", [[1], [{"Id": 1, "owner": "ana", "name": "one"}, "x"]])
+async def test_records_that_are_none_are_not_left_out(
+    fake: FakeNocodb, source: NocodbSource, records: list[object]
+) -> None:
+    """A list that holds anything but records is no list of NocoDB."""
+    fake.fault = lambda request: (
+        told(200, {"list": records, "pageInfo": {"isLastPage": True}}) if "/records" in request.path else None
+    )
+    for call in reads(source)[:3]:
+        with pytest.raises(NocodbError):
+            await call()
+
+
+async def test_odd_metadata_is_no_fault_of_the_service(fake: FakeNocodb, source: NocodbSource) -> None:
+    """Tables without an id of text are left out; two columns of one title cannot be read."""
+    ids: list[object] = [{"id": None}, {"id": 5}, {}, 7, {"id": TABLE}]
+    fake.fault = lambda request: told(200, {"list": ids}) if request.path.endswith("/tables") else None
+    assert [table.name for table in (await source.tables(("", ""), 10, soon())).tables] == [TABLE]
+    column = {"id": "c1", "title": "owner", "uidt": "LongText"}
+    twice = {"id": TABLE, "base_id": BASE, "columns": [column, {**column, "id": "c2"}]}
+    fake.fault = lambda request: told(200, twice) if "/meta/tables/" in request.path else None
+    with pytest.raises(NocodbError):
+        await source.describe(soon())
