@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import NamedTuple, Protocol, cast
+from typing import Protocol, cast
 
 from wuzapi_manager_server.domain.connection import Airtable, Source
 from wuzapi_manager_server.domain.deadline import Deadline
@@ -25,6 +25,7 @@ from wuzapi_manager_server.sources import airtable_formula as formulas
 from wuzapi_manager_server.sources.airtable_api import AirtableApi, Altered, Expired, Hidden, forbidden, garbage
 from wuzapi_manager_server.sources.airtable_derived import derived
 from wuzapi_manager_server.sources.airtable_match import is_behind, is_owned, matches, ordered
+from wuzapi_manager_server.sources.airtable_page import Page, page
 from wuzapi_manager_server.sources.airtable_rate import Rates
 from wuzapi_manager_server.sources.airtable_schema import Layout, layout_of
 from wuzapi_manager_server.sources.airtable_write import Found, Writer, admitted
@@ -215,7 +216,7 @@ class AirtableSource:
 
     @staticmethod
     def _by_key(query: Query, layout: Layout) -> bool:
-        return layout.numbered and not query.order and formulas.field(layout.key.name) is not None
+        return layout.numbered and not query.order
 
     async def _numbered(
         self, query: Query, layout: Layout, deadline: Callable[[], Deadline]
@@ -223,12 +224,13 @@ class AirtableSource:
         """The rows behind a place, in pages by the key; a page may be empty."""
         after = query.after
         scope = formulas.of_scope(query.owner, query.where, layout)
+        # A filter, and an owner whom no formula finds, may drop most of what is read.
+        dropped = query.where is not None or (query.owner is not None and scope is None)
+        size = _PAGE if dropped or query.limit is None else min(_PAGE, max(query.limit, 1))
         while True:
             asked: dict[str, Json] = {"sort": [{"field": layout.field_id(layout.key.name), "direction": "asc"}]}
             narrowed = formulas.both(formulas.behind(after, layout), scope)
-            every = query.limit is None or query.where is not None  # the filter may drop most of what is read
-            wanted = _PAGE if every else min(_PAGE, max(query.limit or 0, 1))
-            answer = await self._page({**asked, "pageSize": wanted}, narrowed, layout, deadline())
+            answer = await self._page({**asked, "pageSize": size}, narrowed, layout, deadline())
             rows = [found.row for found in answer.found]
             ahead = [row for row in rows if not after or cast("int", row.key[0]) > cast("int", after[0])]
             yield [row for row in ahead if self._wanted(row, query.owner, query.where, layout)]
@@ -256,21 +258,27 @@ class AirtableSource:
         deadline: Deadline,
         columns: set[str] | None = None,
     ) -> list[Row]:
-        """All rows that match, in no order. A list whose place was forgotten begins again, once."""
+        """All rows that match, in no order."""
         narrowed = formulas.of_scope(owner, where, layout)
+        found = await self._all(narrowed, layout, deadline, columns)
+        return [each.row for each in found if self._wanted(each.row, owner, where, layout)]
+
+    async def _all(
+        self, narrowed: str | None, layout: Layout, deadline: Deadline, columns: set[str] | None = None
+    ) -> list[Found]:
+        """The records that a formula lets through. A list whose place was forgotten begins again, once."""
         for last in (False, True):
-            rows: dict[str, Row] = {}
-            offset = ""
+            found: dict[str, Found] = {}
+            asked: dict[str, Json] = {"pageSize": _PAGE}
             try:
                 while True:
-                    asked: dict[str, Json] = {"pageSize": _PAGE, **({"offset": offset} if offset else {})}
                     answer = await self._page(asked, narrowed, layout, deadline, columns)
-                    rows.update((found.id, found.row) for found in answer.found)
-                    if len(rows) > MAX_SCANNED:
+                    found.update((each.id, each) for each in answer.found)
+                    if len(found) > MAX_SCANNED:
                         raise _too_many()
-                    offset = answer.offset
-                    if not offset:
-                        return [row for row in rows.values() if self._wanted(row, owner, where, layout)]
+                    if not answer.offset:
+                        return list(found.values())
+                    asked["offset"] = answer.offset
             except Expired:
                 if last:
                     raise garbage() from None
@@ -281,13 +289,9 @@ class AirtableSource:
     ) -> list[Found | None]:
         """The owner's records of keys; None for each that is not there."""
         found: dict[Key, Found] = {}
-        asked = [key for key in keys if layout.is_key(key)]
-        for at in range(0, len(asked), _PAGE):
-            narrowed = formulas.of_keys(asked[at : at + _PAGE], layout)
-            if narrowed is None:
-                raise _too_many()
-            answer = await self._page({"pageSize": _PAGE}, narrowed, layout, deadline)
-            found.update((each.row.key, each) for each in answer.found if is_owned(each.row, owner, layout.table))
+        for narrowed in formulas.of_keys([key for key in keys if layout.is_key(key)], layout):
+            there = await self._all(narrowed, layout, deadline)
+            found.update((each.row.key, each) for each in there if is_owned(each.row, owner, layout.table))
         return [found.get(key) for key in keys]
 
     async def _page(
@@ -297,22 +301,11 @@ class AirtableSource:
         layout: Layout,
         deadline: Deadline,
         columns: set[str] | None = None,
-    ) -> "_Page":
-        wanted = [
-            field
-            for field, column in zip(layout.field_ids, layout.table.columns, strict=True)
-            if field is not None and (columns is None or column.name in columns)
-        ]
-        body: dict[str, Json] = {**asked, "returnFieldsByFieldId": True}
-        # Every answer names its fields: one that is gone is refused then, and not taken for an empty one.
-        body["fields"] = list(wanted or [field for field in layout.field_ids if field is not None][:1])
-        if narrowed is not None:
-            body["filterByFormula"] = narrowed
+    ) -> Page:
         try:
-            answer = await self._api.listed(layout.table.name, body, deadline)
+            return await page(self._api, asked, narrowed, layout, deadline, columns)
         except (Hidden, Altered) as error:
             raise self._told(error) from None
-        return _page_of(answer, layout)
 
     async def _changed(self, outcomes: Awaitable[list[Outcome]]) -> list[Outcome]:
         try:
@@ -349,24 +342,6 @@ class AirtableSource:
             ),
             suggestion=Text("Ask again", "Tente novamente"),
         )
-
-
-class _Page(NamedTuple):
-    found: list[Found]
-    offset: str
-
-
-def _page_of(answer: Mapping[str, Json], layout: Layout) -> _Page:
-    records, offset = answer.get("records"), answer.get("offset", "")
-    if not isinstance(records, list) or not isinstance(offset, str):
-        raise garbage()
-    found = []
-    for record in records:
-        row = layout.row(record) if isinstance(record, dict) else None
-        if row is None or not isinstance(record, dict):
-            raise garbage()
-        found.append(Found(str(record["id"]), row))
-    return _Page(found, offset)
 
 
 def _columns_of(where: Where | None) -> set[str]:

@@ -5,34 +5,20 @@ and with it every part whose meaning depends on it. Nothing of a caller's become
 and those only escaped; where they hold control characters, whose escape is not documented, they are left out.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 
 from wuzapi_manager_server.domain.filter import And, Comparison, Op, Or
 from wuzapi_manager_server.domain.table import Cell, ColumnType, Key, Owner
 from wuzapi_manager_server.domain.values import EXACT, number_of
+from wuzapi_manager_server.sources.airtable_literals import field, text
 from wuzapi_manager_server.sources.airtable_schema import Layout
 from wuzapi_manager_server.sources.base import Where
 
 MAX_LENGTH = 12_000
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+AT_ONCE = 100
 _ORDERS = {Op.LT: "<", Op.LE: "<=", Op.GT: ">", Op.GE: ">="}
 _NUMBERS = frozenset({ColumnType.INTEGER, ColumnType.FLOAT})
-
-
-def text(value: str) -> str | None:
-    """The literal of a text; None where it holds a control character."""
-    if _CONTROL.search(value):
-        return None
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def field(name: str) -> str | None:
-    """The reference to a field; None for names that cannot be written surely."""
-    if _CONTROL.search(name) or name.count("}") > 1 or "\\" in name or "{" in name:
-        return None
-    return "{" + name.replace("}", "\\}") + "}"
 
 
 def of_scope(owner: Owner | None, where: Where | None, layout: Layout) -> str | None:
@@ -40,12 +26,13 @@ def of_scope(owner: Owner | None, where: Where | None, layout: Layout) -> str | 
     return both(None if owner is None else _owned(owner, layout), None if where is None else _said(where, layout))
 
 
-def of_keys(keys: Sequence[Key], layout: Layout) -> str | None:
-    """What finds the records of keys that `layout.is_key` admits."""
-    if layout.numbered:
-        name = field(layout.key.name)
-        return None if name is None else _any([f"{name}={key[0]!r}" for key in keys])
-    return _any([f"RECORD_ID()={key[0]!r}" for key in keys])
+def of_keys(keys: Sequence[Key], layout: Layout) -> Iterator[str]:
+    """What finds the records of keys that `layout.is_key` admits, at most `AT_ONCE` each."""
+    reference = field(layout.key.name) if layout.numbered else "RECORD_ID()"
+    each = [f"{reference}={key[0]!r}" for key in keys]
+    size = min(AT_ONCE, MAX_LENGTH // (max(map(len, each), default=0) + 1))
+    for at in range(0, len(each), size):
+        yield _or(each[at : at + size])
 
 
 def behind(after: Key, layout: Layout) -> str | None:
@@ -129,5 +116,9 @@ def _compared(name: str, mark: str, value: Cell) -> str | None:
 
 
 def _any(parts: Sequence[str]) -> str | None:
-    joined = parts[0] if len(parts) == 1 else f"OR({','.join(parts)})"
+    joined = _or(parts)
     return joined if len(joined) <= MAX_LENGTH else None
+
+
+def _or(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"OR({','.join(parts)})"

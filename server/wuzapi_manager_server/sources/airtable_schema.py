@@ -1,7 +1,7 @@
 """Tables of Airtable as its metadata API tells them: fields become columns, and one column becomes the key.
 
-The key is an autoNumber field where the table has one: it grows with every record, so lists are paged by it at a
-constant cost. Otherwise it is Airtable's own record id, in a column that no field stands for.
+The key is an autoNumber field where the table has one that a formula can name: it grows with every record, so lists are
+paged by it at a constant cost. Otherwise it is Airtable's own record id, in a column that no field stands for.
 """
 
 import re
@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import cast
 
 from wuzapi_manager_server.domain.table import Capabilities, Cell, Column, ColumnType, Json, Row, Table
+from wuzapi_manager_server.sources.airtable_literals import field
 from wuzapi_manager_server.sources.airtable_values import to_cell
 
 RECORD_ID = "record_id"
 MAX_BATCH = 1_000
+_MAX_NAME = 1_000
 _T = ColumnType
 _TYPES: Mapping[str, ColumnType] = {
     **dict.fromkeys(
@@ -50,7 +52,7 @@ class Layout:
     @property
     def numbered(self) -> bool:
         """Whether the key is an autoNumber, by which Airtable itself can sort and compare."""
-        return self.key.native_type == "autoNumber"
+        return self.field_ids[self.table.index[self.key.name]] is not None
 
     def row(self, record: Mapping[str, Json]) -> Row | None:
         """The row of a record as the API gives it (fields by their ids); None where that is none."""
@@ -98,7 +100,7 @@ def layout_of(described: Mapping[str, Json], sources: Mapping[str, frozenset[str
         return None
     ids: list[str | None] = list(names)
     columns = [_column(field, sources, names) for field in known]
-    numbers = [at for at, column in enumerate(columns) if column.native_type == "autoNumber"]
+    numbers = [at for at, column in enumerate(columns) if column.native_type == "autoNumber" and _nameable(column)]
     if numbers:
         at = numbers[0]
         columns[at] = Column(
@@ -122,6 +124,10 @@ def layout_of(described: Mapping[str, Json], sources: Mapping[str, frozenset[str
         verified_updates=True,
     )
     return Layout(Table(identifier, tuple(columns), (columns[at].name,), capabilities, title=name), tuple(ids))
+
+
+def _nameable(column: Column) -> bool:
+    return len(column.name) <= _MAX_NAME and field(column.name) is not None
 
 
 def _column(
