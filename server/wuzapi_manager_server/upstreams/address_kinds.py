@@ -69,6 +69,7 @@ _GLOBAL_V6 = IPv6Network("2000::/3")
 _COMPATIBLE = IPv6Network("::/96")
 _NAT64 = IPv6Network("64:ff9b::/96")
 _NAT64_LOCAL = IPv6Network("64:ff9b:1::/48")
+_LOOPBACK_V4, _LOOPBACK_V6 = IPv4Address("127.0.0.1"), IPv6Address("::1")
 _LOW_32 = 0xFFFF_FFFF
 
 
@@ -91,6 +92,13 @@ def plain(address: Address) -> Address:
     if address in _NAT64 or (address in _COMPATIBLE and int(address) > 1):
         return IPv4Address(int(address) & _LOW_32)
     return IPv6Address(int(address))  # without a zone
+
+
+def reached(address: Address) -> Address | None:
+    """The loopback address to which a connection to an unspecified one (0.0.0.0, ::) leads; None for any other."""
+    if not address.is_unspecified:
+        return None
+    return _LOOPBACK_V4 if isinstance(address, IPv4Address) else _LOOPBACK_V6
 
 
 def carried(address: Address) -> tuple[IPv4Address, ...]:

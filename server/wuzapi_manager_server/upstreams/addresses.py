@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, ip_address
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.hosts import Address, NoHost, read_host, read_rules
 from wuzapi_manager_server.errors import ConnectionFailed, PermissionDenied, Text, TimedOut
-from wuzapi_manager_server.upstreams.address_kinds import Kind, carried, kind_of, plain
+from wuzapi_manager_server.upstreams.address_kinds import Kind, carried, kind_of, plain, reached
 
 Lookup = Callable[[str], Iterable[str]]
 """Gives the addresses of a name as texts. Blocks; OSError where there are none."""
@@ -41,7 +41,8 @@ class AddressGuard:
     Denied wins. Loopback, link-local, metadata, private, multicast, unspecified and reserved addresses are refused
     unless allowed. A name that is allowed may have loopback and private addresses, no others of these; the metadata
     services of clouds must be allowed one by one, as addresses. Names match as a whole, whatever their case; an address
-    within another (IPv4 in IPv6) counts as that address. ValueError for an entry that is none of the three.
+    within another (IPv4 in IPv6) counts as that address, and an unspecified one as loopback too. ValueError for an
+    entry that is none of the three.
 
     Belongs to one event loop. `lookup` runs in threads, at most 16 at once; who asks for a name that is being looked up
     waits for the same answer.
@@ -114,7 +115,8 @@ class AddressGuard:
     def _refused(self, given: Address, *, named: bool) -> Text | None:
         """What the address is that it is refused for; None where it may be connected to."""
         address = plain(given)
-        judged = (address, *carried(address))
+        judged = [address, *carried(address)]
+        judged += [loopback for each in judged if (loopback := reached(each))]
         if any(each in network for each in {given, *judged} for network in self._denied_networks):
             return Text("an address that is denied", "um endereço negado")
         for each in judged:

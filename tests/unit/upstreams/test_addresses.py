@@ -269,6 +269,14 @@ async def test_a_tunnel_is_allowed_with_what_it_carries() -> None:
     assert AddressGuard(("2002::/16", "127.0.0.0/8")).check_host("2002:7f00:1::") is None
 
 
+@pytest.mark.parametrize(("unspecified", "loopback"), [("0.0.0.0", "127.0.0.1"), ("::", "::1")])  # noqa: S104 - likewise
+async def test_an_unspecified_address_is_allowed_with_where_it_leads(unspecified: str, loopback: str) -> None:
+    """A connection to it is one to this machine: each has to be allowed."""
+    assert AddressGuard((unspecified,)).check_host(unspecified) is not None
+    assert AddressGuard((loopback,)).check_host(unspecified) is not None
+    assert AddressGuard((unspecified, loopback)).check_host(unspecified) is None
+
+
 @pytest.mark.parametrize(
     ("denied", "address"),
     [
@@ -281,6 +289,10 @@ async def test_a_tunnel_is_allowed_with_what_it_carries() -> None:
         ("db.example", PUBLIC),
         ("DB.example.", PUBLIC),
         ("127.0.0.1", "2002:7f00:1::"),
+        ("127.0.0.0/8", "0.0.0.0"),  # noqa: S104 - an address to refuse, nothing listens
+        ("127.0.0.1", "::ffff:0.0.0.0"),
+        ("127.0.0.1", "2002::"),
+        ("::1", "::"),
     ],
 )
 async def test_denied_wins(denied: str, address: str) -> None:
