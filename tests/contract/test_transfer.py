@@ -222,6 +222,16 @@ def bad_lines(source: SourceUnderTest) -> bytes:
     return BAD_LINES if source.can.chosen_keys else BAD_LINES.replace(b'"id": 7, ', b"", 1)
 
 
+def test_an_import_that_stops_makes_nothing_behind(source: SourceUnderTest, empty: Desk, table: MadeTable) -> None:
+    """Also where it is the source that refuses a line, and each line is for itself."""
+    demands(source.can.chosen_keys)
+    names = [b'{"id": %d, "name": "%d"}\n' % (at, at) for at in (7, 8, 7, 9, 10)]
+    report = empty.take_in(b"".join(names))
+    assert (report.created_count, report.failed_count, report.stopped) == (2, 1, True)
+    assert [(error.line, error.reason) for error in report.errors] == [(3, "ALREADY_EXISTS")]
+    assert [row[2] for row in source.rows(table)] == ["7", "8"]
+
+
 def test_an_import_that_stops_keeps_what_came_before(source: SourceUnderTest, empty: Desk, table: MadeTable) -> None:
     """The first refused line ends it; the report names the line of the file and every bad field of it."""
     report = empty.take_in(bad_lines(source))

@@ -228,9 +228,11 @@ class OpenTable:
             raise InvalidInput(violations)
         return [self.fields.stamp(self.scope, cells) for cells in rows]
 
-    async def create(self, rows: Sequence[Mapping[str, Cell]], deadline: Deadline) -> list[Result]:
-        """Makes rows that `prepared` gave."""
-        outcomes = await self.source.insert(rows, self.scope.owner, deadline, table=self.table)
+    async def create(
+        self, rows: Sequence[Mapping[str, Cell]], deadline: Deadline, *, stop: bool = False
+    ) -> list[Result]:
+        """Makes rows that `prepared` gave; with `stop` none behind the first that is refused."""
+        outcomes = await self.source.insert(rows, self.scope.owner, deadline, table=self.table, stop=stop)
         await self._tell(outcomes, rows)
         return self._results(outcomes)
 

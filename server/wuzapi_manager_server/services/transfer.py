@@ -193,7 +193,8 @@ class Importer:
     async def _made(self, rows: Sequence[_Row], deadline: Deadline) -> list[tuple[int, ServiceError]]:
         """Makes rows, and tells those that were refused."""
         try:
-            return self._refused(rows, await self._table.create([row.cells for row in rows], deadline))
+            cells = [row.cells for row in rows]
+            return self._refused(rows, await self._table.create(cells, deadline, stop=not self._skip))
         except ServiceError as error:
             # Without transactions nobody knows which rows were made: to make them again would double some.
             if not _is_of_a_row(error) or not self._table.table.capabilities.transactions:
@@ -216,6 +217,8 @@ class Importer:
         for row, result in zip(rows, results, strict=True):
             if isinstance(result.error, ServiceError) and _is_of_a_row(result.error):
                 refused.append((row.number, result.error))
+                if not self._skip:  # those behind it were not tried
+                    break
             elif result.error is not None:
                 raise result.error
         return refused

@@ -135,10 +135,11 @@ class AirtableSource:
         deadline: Deadline,
         *,
         table: Table | None = None,
+        stop: bool = False,
     ) -> list[Outcome]:
         """See RecordSource."""
         layout = await self._laid_out(deadline, table)
-        return await self._changed(self._writer.insert(rows, owner, layout, deadline))
+        return await self._changed(self._writer.insert(rows, owner, layout, deadline, stop=stop))
 
     async def update(
         self, changes: Sequence[Change], owner: Owner | None, deadline: Deadline, *, table: Table | None = None

@@ -19,7 +19,7 @@ from wuzapi_manager_server.sources.airtable_match import is_owned
 from wuzapi_manager_server.sources.airtable_schema import Layout
 from wuzapi_manager_server.sources.airtable_values import from_cell
 from wuzapi_manager_server.sources.base import Change, Guard, Outcome
-from wuzapi_manager_server.sources.batches import in_parts
+from wuzapi_manager_server.sources.batches import in_parts, judged_in_parts
 
 T = TypeVar("T")
 G = TypeVar("G")
@@ -52,9 +52,18 @@ class Writer:
         self._api = api
 
     async def insert(
-        self, rows: Sequence[Mapping[str, Cell]], owner: Owner | None, layout: Layout, deadline: Deadline
+        self,
+        rows: Sequence[Mapping[str, Cell]],
+        owner: Owner | None,
+        layout: Layout,
+        deadline: Deadline,
+        *,
+        stop: bool = False,
     ) -> list[Outcome]:
-        """Makes records. One that comes back as somebody else's is deleted again and refused."""
+        """Makes records. One that comes back as somebody else's is deleted again and refused.
+
+        With `stop` none behind the first that is refused.
+        """
 
         def prepare(row: Mapping[str, Cell]) -> _Item:
             _insist_on_owner(row, owner, layout)
@@ -77,7 +86,7 @@ class Writer:
                 return Outcome(None, _left_there(owner))
             return Outcome(None, _not_the_owners(owner))
 
-        return await _each(rows, prepare, made)
+        return await _each(rows, prepare, made, stop=stop)
 
     async def update(
         self,
@@ -126,11 +135,18 @@ class _Item(NamedTuple):
     fields: dict[str, Json]
 
 
+_FAILURES = (ServiceError, Hidden, Altered)
+
+
 async def _each(
-    given: Sequence[G], prepare: Callable[[G], T], work: Callable[[Sequence[T]], Awaitable[list[Outcome]]]
+    given: Sequence[G],
+    prepare: Callable[[G], T],
+    work: Callable[[Sequence[T]], Awaitable[list[Outcome]]],
+    *,
+    stop: bool = False,
 ) -> list[Outcome]:
     """The outcome of each, of which those that cannot even be sent are refused alone. Raises where there is but one."""
-    ready: list[T | QueryFailed] = []
+    ready: list[T | ServiceError] = []
     for item in given:
         try:
             ready.append(prepare(item))
@@ -138,15 +154,13 @@ async def _each(
             if len(given) == 1:
                 raise
             ready.append(refusal)
-    good = [item for item in ready if not isinstance(item, QueryFailed)]
-    done = iter(await _in_parts(good, work, alone=len(given) == 1))
-    return [Outcome(None, item) if isinstance(item, QueryFailed) else next(done) for item in ready]
+    return await judged_in_parts(ready, _AT_ONCE, work, failures=_FAILURES, stop=stop)
 
 
 async def _in_parts(
     items: Sequence[T], work: Callable[[Sequence[T]], Awaitable[list[Outcome]]], *, alone: bool
 ) -> list[Outcome]:
-    return await in_parts(items, _AT_ONCE, work, failures=(ServiceError, Hidden, Altered), alone=alone)
+    return await in_parts(items, _AT_ONCE, work, failures=_FAILURES, alone=alone)
 
 
 def _fields(cells: Mapping[str, Cell], layout: Layout) -> dict[str, Json]:

@@ -105,8 +105,12 @@ class RecordSource(Protocol):
         deadline: Deadline,
         *,
         table: Table | None = None,
+        stop: bool = False,
     ) -> list[Outcome]:
-        """Makes rows, and reads each back: one that is not the owner's then is refused with QueryFailed."""
+        """Makes rows, and reads each back: one that is not the owner's then is refused with QueryFailed.
+
+        With `stop` those behind the first that is refused are not tried, where each is for itself.
+        """
         ...
 
     async def update(

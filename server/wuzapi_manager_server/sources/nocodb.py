@@ -91,10 +91,11 @@ class NocodbSource:
         deadline: Deadline,
         *,
         table: Table | None = None,
+        stop: bool = False,
     ) -> list[Outcome]:
         """See RecordSource: each row for itself."""
         reader = await self._reader(table, deadline)
-        return await self._written(self._writer(reader, owner, deadline).insert(rows))
+        return await self._written(self._writer(reader, owner, deadline).insert(rows, stop=stop))
 
     async def update(
         self, changes: Sequence[Change], owner: Owner | None, deadline: Deadline, *, table: Table | None = None

@@ -23,7 +23,7 @@ from wuzapi_manager_server.errors import (
     record_not_found,
 )
 from wuzapi_manager_server.sources.base import Change, Guard, Outcome
-from wuzapi_manager_server.sources.batches import in_parts
+from wuzapi_manager_server.sources.batches import in_parts, judged_in_parts
 from wuzapi_manager_server.sources.nocodb_api import Gone, Refusal, outcome_unknown, refused, table_gone
 from wuzapi_manager_server.sources.nocodb_read import Reader, Stale
 from wuzapi_manager_server.sources.nocodb_table import BATCH, NocoTable
@@ -49,17 +49,18 @@ class Writer:
         """The table."""
         return self.reader.table
 
-    async def insert(self, rows: Sequence[Values]) -> list[Outcome]:
-        """Makes rows: each for itself, in their order."""
+    async def insert(self, rows: Sequence[Values], *, stop: bool) -> list[Outcome]:
+        """Makes rows: each for itself, in their order; with `stop` none behind the first that is refused."""
         self._insist_on_key()
-        ready: list[dict[str, Json] | ServiceError] = [self._prepared(row) for row in rows]
-        if len(rows) == 1 and isinstance(refusal := ready[0], ServiceError):
+        bodies: list[dict[str, Json] | ServiceError] = [self._prepared(row) for row in rows]
+        if len(rows) == 1 and isinstance(refusal := bodies[0], ServiceError):
             raise refusal
-        good = [(row, body) for row, body in zip(rows, ready, strict=True) if isinstance(body, dict)]
+        ready = [
+            body if isinstance(body, ServiceError) else (row, body) for row, body in zip(rows, bodies, strict=True)
+        ]
         # An answer to many rows of a composite key is an error, although they were made.
         size = BATCH if len(self.table.keys) == 1 else 1
-        made = iter(await in_parts(good, size, self._made, failures=(ServiceError, Stale), alone=len(rows) == 1))
-        return [Outcome(None, one) if isinstance(one, ServiceError) else next(made) for one in ready]
+        return await judged_in_parts(ready, size, self._made, failures=(ServiceError, Stale), stop=stop)
 
     async def update(self, changes: Sequence[Change]) -> list[Outcome]:
         """Changes rows. NotFound, and what the guards raise, before anything is changed."""

@@ -152,6 +152,7 @@ class SqlSource(ABC):
         deadline: Deadline,
         *,
         table: Table | None = None,
+        stop: bool = False,  # noqa: ARG002 - all are made or none
     ) -> list[Outcome]:
         """See RecordSource."""
         known = self._known

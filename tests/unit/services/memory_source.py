@@ -6,7 +6,14 @@ from dataclasses import replace
 from tests.unit.domain.tables import column, table
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.table import Cell, ColumnType, Key, Owner, Row, SourceTables, Step, Table
-from wuzapi_manager_server.errors import AlreadyExists, QueryFailed, ServiceError, Text, record_not_found
+from wuzapi_manager_server.errors import (
+    AlreadyExists,
+    ConnectionFailed,
+    QueryFailed,
+    ServiceError,
+    Text,
+    record_not_found,
+)
 from wuzapi_manager_server.sources.base import Change, Guard, Outcome, Query, Where
 
 COLUMNS = (
@@ -62,6 +69,7 @@ class MemorySource:
         deadline: Deadline,
         *,
         table: Table | None = None,
+        stop: bool = False,
     ) -> list[Outcome]:
         self._look(deadline, table)
         self.inserts.append(len(rows))
@@ -70,6 +78,9 @@ class MemorySource:
         before = dict(self.rows)
         outcomes: list[Outcome] = []
         for values in rows:
+            if stop and outcomes and outcomes[-1].error is not None:
+                outcomes.append(Outcome(None, ConnectionFailed(Text("not tried", "não tentado"))))
+                continue
             refusal = self._refusal(values, owner)
             if refusal and self.table.capabilities.transactions:
                 self.rows = before

@@ -248,6 +248,7 @@ async def test_bad_lines_are_skipped_and_told(transactions: bool) -> None:
         ([{"name": 5}, {"name": "b"}], 1, []),
         ([{"name": "a"}, {"name": "b"}, {"name": "a"}], 3, ["a", "b"]),
         ([{"name": "a"}, {"name": "a"}, {"name": 5}], 2, ["a"]),
+        ([{"name": "a"}, {"name": "a"}, {"name": "z"}], 2, ["a"]),
         ([*people(199), {"name": 5}, *people(10, 500)], 200, [row["name"] for row in people(199)]),
         ([*people(200), {"name": 5}, *people(300, 500)], 201, [row["name"] for row in people(200)]),
     ],
