@@ -29,6 +29,9 @@ from wuzapi_manager_server.sources.nocodb_read import Reader, Stale
 from wuzapi_manager_server.sources.nocodb_table import BATCH, NocoTable
 from wuzapi_manager_server.sources.nocodb_values import to_cell, to_value
 
+_NOT_WITH_NEW_ROWS = "Duration"
+"""The kind of column for which NocoDB answers a number in a new row with an error, and takes a text for another one."""
+
 Values = Mapping[str, Cell]
 
 
@@ -120,12 +123,30 @@ class Writer:
         """Makes a request's worth of rows: all or none by NocoDB. For what it raises see in_parts; and Stale."""
         if len(rows) == 1 and await self._is_taken(rows[0][0]):
             raise _taken()
-        bodies = [body for _, body in rows]
+        later = {column.id for column in self.table.by_name.values() if column.kind == _NOT_WITH_NEW_ROWS}
+        bodies = [{name: value for name, value in body.items() if name not in later} for _, body in rows]
         # Alone, a row of a text key is answered by the bare key, which is no JSON.
         answer = await self._sent("POST", bodies[0] if len(self.table.keys) > 1 else cast("Json", bodies))
         keys = self._keys(answer, [values for values, _ in rows])
+        await self._completed(keys, [{name: body[name] for name in later & body.keys()} for _, body in rows])
         found = await self._read_back(keys)
         return [self._as_asked(found.get(key), values) for key, (values, _) in zip(keys, rows, strict=True)]
+
+    async def _completed(self, keys: Sequence[Key], rest: Sequence[dict[str, Json]]) -> None:
+        """Gives new rows what NocoDB does not take with them. What it refuses is not there when they are read back."""
+        bodies: list[Json] = [
+            {**self._named(key), **body}
+            for key, body in zip(keys, rest, strict=True)
+            if any(v is not None for v in body.values())
+        ]
+        if not bodies:
+            return
+        try:
+            await self._sent("PATCH", bodies)
+        except (QueryFailed, AlreadyExists):
+            return
+        except ServiceError as error:
+            raise _not_seen() from error
 
     async def _changed(self, changes: Sequence[tuple[Change, dict[str, Json]]]) -> list[Outcome]:
         """Changes a request's worth of rows likewise."""
