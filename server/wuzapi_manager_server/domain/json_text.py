@@ -47,6 +47,17 @@ _KEPT = 15
 """Characters of a number of which a double keeps each."""
 
 
+def same_json(one: Json, other: Json) -> bool:
+    """Whether two values are the same to JSON, where 1 and 1.0 are, but 1 and true are not."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same_json(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same_json, one, other))
+    return one == other
+
+
 def _each_once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     found = dict(pairs)
     if len(found) != len(pairs):

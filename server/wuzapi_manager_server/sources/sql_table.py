@@ -11,7 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from wuzapi_manager_server.domain.filter import Op
-from wuzapi_manager_server.domain.table import Cell, Column, Key, Owner, Scalar, Table
+from wuzapi_manager_server.domain.json_text import same_json
+from wuzapi_manager_server.domain.table import Cell, Column, ColumnType, Key, Owner, Scalar, Table
+from wuzapi_manager_server.domain.values import to_json
 from wuzapi_manager_server.errors import Code, QueryFailed, Text
 
 Element = sa.ColumnElement[Any]
@@ -75,6 +77,13 @@ class SqlColumn(ABC):
     @abstractmethod
     def bind(self, cell: Cell) -> object:
         """The raw value to store. QueryFailed (INVALID_ARGUMENT) where something would be lost."""
+
+    def stays(self, now: Cell, given: Cell) -> bool:
+        """Whether the row shows just what was given, though stored it would be otherwise: an update leaves it alone.
+
+        Of a document that are the white space, and numbers that travel as their digits.
+        """
+        return self.column.type is ColumnType.JSON and same_json(to_json(now), to_json(given))
 
     def is_kept(self, given: Cell, now: Cell) -> bool:
         """Whether a doubtful column kept what was given."""

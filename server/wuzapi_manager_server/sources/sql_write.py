@@ -46,8 +46,8 @@ def insert(written: "Written", rows: Sequence[Mapping[str, Cell]]) -> list[Outco
 def update(written: "Written", changes: Sequence[Change]) -> list[Outcome]:
     """Changes rows."""
     written.table.check_writable()
-    raws = [_raw(written.table, change.values) for change in changes]
     targets = written.targets([(change.key, change.guard) for change in changes])
+    raws = [_raw(written.table, change.values, row) for change, row in zip(changes, targets, strict=True)]
     for rows, values in _together(written.table, targets, raws):
         written.check()
         written.update(rows, values)
@@ -116,14 +116,14 @@ def _are_there(written: "Written", keys: Sequence[Key]) -> bool:
     return bool(anyone.many(keys)) or any(anyone.get(key) for key in keys if None in key)
 
 
-def _raw(table: SqlTable, row: Mapping[str, Cell]) -> Values:
-    """In the order of the table's columns, so that rows of the same columns look alike."""
-    for name in row:
+def _raw(table: SqlTable, values: Mapping[str, Cell], row: Row | None = None) -> Values:
+    """In the order of the table's columns, so that rows of the same columns look alike; without what stays in `row`."""
+    for name in values:
         table.column(name)
     return {
-        str(column.element.key): column.bind(_not_missing(row[name], column.column))
-        for name, column in table.columns.items()
-        if name in row
+        str(column.element.key): column.bind(_not_missing(values[name], column.column))
+        for at, (name, column) in enumerate(table.columns.items())
+        if name in values and not (row is not None and column.stays(row.cells[at], values[name]))
     }
 
 

@@ -8,8 +8,10 @@ from typing import cast
 import sqlalchemy as sa
 
 from wuzapi_manager_server.domain.filter import Op
+from wuzapi_manager_server.domain.json_text import same_json
 from wuzapi_manager_server.domain.table import Cell, Column, ColumnType, Scalar
 from wuzapi_manager_server.domain.values import to_json
+from wuzapi_manager_server.errors import QueryFailed
 from wuzapi_manager_server.sources import sqlite_values
 from wuzapi_manager_server.sources.sql_table import ORDERED, Condition, Element, SqlColumn, bad_value
 from wuzapi_manager_server.sources.sqlite_types import Affinity
@@ -19,6 +21,7 @@ BUILT_IN = frozenset({"BINARY", "NOCASE", "RTRIM"})
 """Collations that every connection knows; others belong to the program that made the table."""
 
 _RAW = sa.types.NullType()
+_REPLACED = "\ufffd"  # in the place of bytes that are no text
 _DAY = 10  # characters of YYYY-MM-DD
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,18}", re.ASCII)
 
@@ -80,6 +83,16 @@ class SqliteColumn(SqlColumn):
             return sqlite_values.bind(cell, self.column.type, self.affinity)
         except Unfit as unfit:
             raise bad_value(self.column.name, unfit.text) from unfit
+
+    def stays(self, now: Cell, given: Cell) -> bool:
+        """See SqlColumn. So does a value of another type than the column's, and a text that is none."""
+        if type(now) is type(given) and now == given and self.column.type is not ColumnType.JSON:
+            return isinstance(now, str) and _REPLACED in now
+        try:
+            shown = self.read(self.bind(given))
+        except QueryFailed:
+            shown = given
+        return same_json(to_json(now), to_json(shown))
 
     def scalar(self, raw: object) -> Scalar:
         """The raw value itself; a broken text, and one that starts with U+0000, behind a mark."""

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.sources.helpers import soon
 from tests.integration.sources.mysql import OpenTable, Run, database, place, run, source
 from wuzapi_manager_server.domain.filter import Comparison, Op
-from wuzapi_manager_server.domain.table import Cell, ColumnType, Json, Key, Table
+from wuzapi_manager_server.domain.table import Cell, ColumnType, Json, JsonDocument, Key, Table
 from wuzapi_manager_server.domain.values import Refused, to_cell, to_json
 from wuzapi_manager_server.errors import Code, QueryFailed
 from wuzapi_manager_server.sources.base import Change, Query, Sort
@@ -259,3 +259,18 @@ async def test_numbers_of_documents_keep_their_digits(source: OpenTable, run: Ru
     run("CREATE TABLE t (id INT PRIMARY KEY, v JSON)")
     run("INSERT INTO t VALUES (1, '[12345678901234567.89, 0.1234567890123456789, 1e400, 1.5, 7]')")
     assert jsons(await all_of(source())) == [["12345678901234567.89", "0.1234567890123456789", "1e400", 1.5, 7]]
+
+
+async def test_a_document_that_is_written_back_stays_as_it_is_spelled(source: OpenTable, run: Run) -> None:
+    """An update with the document that the row shows leaves its white space and its numbers alone."""
+    run("CREATE TABLE t (id INT PRIMARY KEY, v JSON, n INT)")
+    spelled = '{"a":  1.0, "b": 12345678901234567.89}'
+    run("INSERT INTO t VALUES (1, %s, 1)", spelled)
+    t = source()
+    table = await t.describe(soon())
+    cell = back(table, (await all_of(t))[0])
+    await t.update([Change((1,), {"v": cell})], None, soon())
+    await t.update([Change((1,), {"v": cell, "n": 2})], None, soon())
+    assert run("SELECT v, n FROM t") == [(spelled, 2)]
+    await t.update([Change((1,), {"v": JsonDocument({"a": True})})], None, soon())
+    assert run("SELECT v FROM t") == [('{"a":true}',)]
