@@ -146,6 +146,7 @@ _STATES: Mapping[str, Callable[[str], ServiceError]] = {
     "23P01": lambda _: _taken(),
     "57014": lambda _: timed_out(),
     NOT_KEPT: lambda _: not_kept(),
+    "42601": _bad_value,  # not of our statements, but of how a value is spelled (ltree, tsvector, jsonpath)
     "55P03": lambda _: busy(),
     "25P03": lambda _: busy(),
     "53300": lambda _: _not_now(),
