@@ -23,6 +23,10 @@ _REASONS = {
     "f": Text("It is a foreign table", "É uma tabela externa"),
 }
 
+_READER = Text(
+    "The connection's user may read it alone: grant INSERT, UPDATE or DELETE",
+    "O usuário da conexão só pode lê-la: conceda INSERT, UPDATE ou DELETE",
+)
 _KEYLESS = Text("It has no primary key", "Não tem chave primária")
 _INHERITED = Text(
     "Other tables inherit from it, and its primary key does not tell their rows from its own",
@@ -41,6 +45,8 @@ _LISTED = sa.text("""
 
 _RELATION = sa.text("""
     SELECT c.oid, c.relkind,
+      pg_catalog.has_any_column_privilege(c.oid, 'INSERT, UPDATE') OR pg_catalog.has_table_privilege(c.oid, 'DELETE')
+        AS writable,
       c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid) AS inherited,
       c.relhasrules AND c.relkind IN ('r', 'p') OR EXISTS (
         SELECT FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal AND t.tgtype & 2 = 0 AND t.tgtype & 20 <> 0
@@ -137,6 +143,8 @@ def describe(connection: sa.Connection, place: Place) -> SqlTable:
     columns = [_column(row, key, sources) for row in rows]
     kinds = [_kind(row) for row in rows]
     reason = _REASONS.get(found.relkind) or (None if key else _INHERITED if found.inherited else _KEYLESS)
+    if reason is None and not found.writable:
+        reason = _READER
     tied = not key and found.relkind in {"r", "m"} and not found.inherited
     elements = [
         sa.Column(quoted_name(column.name, True), Cast(kind.cast), key=f"c{at}")

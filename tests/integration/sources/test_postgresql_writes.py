@@ -58,3 +58,22 @@ async def test_rows_that_go_with_others_may_be_deleted_with_them(
     with pytest.raises(QueryFailed, match="refused"):
         await opened.delete([((19,), None)], ANA, soon())
     assert database.execute("SELECT owner FROM t WHERE id = 19").fetchone() == ("ana",)
+
+
+@pytest.mark.parametrize(("right", "writable"), [("SELECT", False), ("SELECT, DELETE", True), ("UPDATE (v)", True)])
+async def test_a_user_who_may_only_read_is_told_at_once(
+    database: psycopg.Connection, source: OpenTable, schema: str, right: str, *, writable: bool
+) -> None:
+    """The capabilities say that the table takes no writes, where the user has no right to any."""
+    database.execute("CREATE TABLE t (id int PRIMARY KEY, v text)")
+    role = f"wuzapi_reader_{database.info.backend_pid}"
+    database.execute(
+        f"CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA {schema} TO {role};"
+        f"GRANT SELECT ON t TO {role}; GRANT {right} ON t TO {role}".encode()
+    )
+    try:
+        reason = (await source("t", username=role).describe(soon())).capabilities.read_only_reason
+        assert (reason is None) is writable
+        assert reason is None or "may read it alone" in reason.en
+    finally:
+        database.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode())
