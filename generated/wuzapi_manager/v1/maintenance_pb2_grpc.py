@@ -162,7 +162,7 @@ class MaintenanceServiceServicer:
 
     def CheckIntegrity(self, request, context):
         """Checks the database for damage. It reads the whole file and has an hour for it, also where GRPC_MAX_DEADLINE is
-        shorter; the command line's `check` has no bound.
+        shorter; the command line's `check` has no bound. A process does one at a time; others wait for it.
 
         - INVALID_ARGUMENT, VALIDATION_ERROR: depth.
         """

@@ -49,7 +49,7 @@ class MaintenanceServiceStub:
     """
     CheckIntegrity: _grpc.UnaryUnaryMultiCallable[_maintenance_pb2.CheckIntegrityRequest, _maintenance_pb2.CheckIntegrityResponse]
     """Checks the database for damage. It reads the whole file and has an hour for it, also where GRPC_MAX_DEADLINE is
-    shorter; the command line's `check` has no bound.
+    shorter; the command line's `check` has no bound. A process does one at a time; others wait for it.
 
     - INVALID_ARGUMENT, VALIDATION_ERROR: depth.
     """
@@ -191,7 +191,7 @@ class MaintenanceServiceAsyncStub(MaintenanceServiceStub):
     """
     CheckIntegrity: _aio.UnaryUnaryMultiCallable[_maintenance_pb2.CheckIntegrityRequest, _maintenance_pb2.CheckIntegrityResponse]  # type: ignore[assignment]
     """Checks the database for damage. It reads the whole file and has an hour for it, also where GRPC_MAX_DEADLINE is
-    shorter; the command line's `check` has no bound.
+    shorter; the command line's `check` has no bound. A process does one at a time; others wait for it.
 
     - INVALID_ARGUMENT, VALIDATION_ERROR: depth.
     """
@@ -348,7 +348,7 @@ class MaintenanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_maintenance_pb2.CheckIntegrityResponse, _abc.Awaitable[_maintenance_pb2.CheckIntegrityResponse]]:
         """Checks the database for damage. It reads the whole file and has an hour for it, also where GRPC_MAX_DEADLINE is
-        shorter; the command line's `check` has no bound.
+        shorter; the command line's `check` has no bound. A process does one at a time; others wait for it.
 
         - INVALID_ARGUMENT, VALIDATION_ERROR: depth.
         """

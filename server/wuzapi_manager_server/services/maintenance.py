@@ -1,7 +1,10 @@
 """Looks after the service's own database for operators: statistics, checks, and the values of the metadata."""
 
+import asyncio
 import time
+from collections.abc import Callable
 from functools import partial
+from threading import Event
 
 from wuzapi_manager_server.domain.audit import AuditEvent
 from wuzapi_manager_server.domain.deadline import Deadline
@@ -23,6 +26,7 @@ class Maintenance:
         self._contents = contents
         self._metadata = metadata
         self._audits = audits
+        self._checking = asyncio.Semaphore()
 
     @property
     def schema_version(self) -> int:
@@ -34,8 +38,29 @@ class Maintenance:
         return await self._database.read_long(partial(stats_of, self._database))
 
     async def check(self, *, full: bool, deadline: Deadline) -> Checked:
-        """What a check of the database finds. TimeoutError when the deadline passes meanwhile."""
-        return await self._database.read_long(partial(self._check, full=full, until=deadline.at))
+        """What a check of the database finds. TimeoutError when the deadline passes meanwhile.
+
+        One at a time: others wait, so that a thread is left for other long reads. It ends when its caller goes away.
+        """
+        async with asyncio.timeout(deadline.remaining()):
+            await self._checking.acquire()
+        gone = Event()
+
+        def watch() -> None:
+            if gone.is_set() or not deadline.remaining():
+                raise TimeoutError
+
+        work = asyncio.ensure_future(self._database.read_long(partial(self._check, full=full, watch=watch)))
+        work.add_done_callback(self._ended)
+        try:
+            return await asyncio.shield(work)
+        finally:
+            gone.set()
+
+    def _ended(self, work: asyncio.Future[Checked]) -> None:
+        self._checking.release()
+        if not work.cancelled():
+            work.exception()  # seen: who waits for it is told
 
     async def audit_page(self, wanted: AuditFilter, before_id: int | None, limit: int) -> list[AuditEvent]:
         """Entries of the audit log, newest first, older than the entry `before_id`."""
@@ -63,11 +88,11 @@ class Maintenance:
         if not await self._database.write(partial(self._metadata.delete, key)):
             raise _no_such_key()
 
-    def _check(self, *, full: bool, until: float) -> Checked:
+    def _check(self, *, full: bool, watch: Callable[[], None]) -> Checked:
         began = time.monotonic()
-        problems = problems_of(self._database.path, full=full, until=until)
+        problems = problems_of(self._database.path, full=full, watch=watch)
         if full and not problems:
-            problems = self._contents.check(until)
+            problems = self._contents.check(watch)
         return Checked(problems[:MOST_PROBLEMS], time.monotonic() - began)
 
 

@@ -1,7 +1,7 @@
 """Keeps the audit log: a chain in which each entry carries the SHA-256 of the one before."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
@@ -111,21 +111,25 @@ class AuditStore:
         self._metadata.set(ANCHOR, f"{last[0]} {_hash(last).hex()}")
         return self._database.changed(_PURGE, {"last": last[0]})
 
-    def check(self) -> tuple[str, ...]:
-        """Where the chain is broken, at most 100 sentences; none when it is whole. A long read."""
+    def check(self, watch: Callable[[], None] = lambda: None) -> tuple[str, ...]:
+        """Where the chain is broken, at most 100 sentences; none when it is whole. A long read.
+
+        `watch` is called often and may raise to end the work.
+        """
         try:
             anchor, expected = self._anchor()
             stray = self._database.rows(_STRAY, {"anchor": anchor, "limit": _MOST_PROBLEMS})
             problems = [f"audit entry {identifier} stands before the first" for (identifier,) in stray]
-            return (*problems, *self._follow(anchor, expected))[:_MOST_PROBLEMS]
+            return (*problems, *self._follow(anchor, expected, watch))[:_MOST_PROBLEMS]
         except DatabaseError as error:
             if error.code is not Code.DATA_LOSS:
                 raise
             return ("the audit log cannot be read to its end",)
 
-    def _follow(self, after: int, expected: bytes) -> tuple[str, ...]:
+    def _follow(self, after: int, expected: bytes, watch: Callable[[], None]) -> tuple[str, ...]:
         problems: list[str] = []
         while rows := self._database.rows(_NEXT, {"after": after, "limit": _CHECKED_AT_ONCE}):
+            watch()
             for row in rows:
                 if int(row[0]) != after + 1:
                     problems.append(f"audit entries {after + 1} to {int(row[0]) - 1} are missing")

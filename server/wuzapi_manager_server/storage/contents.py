@@ -3,7 +3,6 @@
 What was damaged on the disk is told by the checksums of rows; this tells what was written wrongly, or by another.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -36,21 +35,20 @@ class Contents:
         self._metadata = MetadataStore(database, clock)
         self._audits = AuditStore(database, box, clock)
 
-    def check(self, until: float | None = None) -> tuple[str, ...]:
+    def check(self, watch: Callable[[], None] = lambda: None) -> tuple[str, ...]:
         """What cannot be read or was changed, at most 100 sentences; none when all is well. A long read.
 
-        TimeoutError when the monotonic moment `until` passes meanwhile.
+        `watch` is called often and may raise to end the work.
         """
         problems: list[str] = []
         for what, read in self._pieces():
-            if until is not None and time.monotonic() > until:
-                raise TimeoutError
+            watch()
             problem = _problem(what, read)
             if problem:
                 problems.append(problem)
             if len(problems) >= MOST_PROBLEMS:
                 break
-        problems += self._audits.check()
+        problems += self._audits.check(watch)
         return tuple(problems[:MOST_PROBLEMS])
 
     def _pieces(self) -> Iterator[tuple[str, Callable[[], object]]]:

@@ -1,11 +1,11 @@
 """Looks for damage in a database file, on a connection of its own that only reads."""
 
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
+from threading import Event
 
 import apsw
 
@@ -17,49 +17,52 @@ from wuzapi_manager_server.storage.migrations import foreign, lacking, version_o
 MOST_PROBLEMS = 100
 _UNREADABLE = "the file is damaged so that it cannot be read to its end"
 _STEPS = 20_000  # of SQLite's virtual machine between two looks at the clock: some milliseconds
+_PAUSE = 0.1  # seconds between two of them while another thread works
 
 
-def problems_of(
-    path: Path, *, full: bool, until: float | None = None, watch: Callable[[], None] | None = None
-) -> tuple[str, ...]:
+def problems_of(path: Path, *, full: bool, watch: Callable[[], None] = lambda: None) -> tuple[str, ...]:
     """What is wrong with a database, at most 100 sentences; none when all is well.
 
     Quick looks at the structure of every page, and for tables, triggers and views that are not the service's; full also
-    compares every index with its table and every row with its checksum, and follows every reference. TimeoutError when
-    the monotonic moment `until` passes meanwhile; `watch` is called every few milliseconds and may raise to end the
-    work. DatabaseError where the file cannot be read at all.
+    compares every index with its table and every row with its checksum, and follows every reference. `watch` is called
+    at least a few times a second and may raise to end the work. DatabaseError where the file cannot be read at all.
     """
+
+    def look() -> bool:
+        watch()
+        return False
+
     try:
-        with closing(_opened(path, until, watch)) as connection:
-            if not full:
-                return _structure(connection, full=False)
-            with closing(_opened(path, until, None)) as other:
-                return _both(connection, other)
-    except apsw.InterruptError:
-        raise TimeoutError from None
+        with closing(_opened(path, look)) as connection:
+            return _both(connection, path, watch) if full else _structure(connection, full=False)
     except (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError):
         return (_UNREADABLE,)
     except apsw.Error as error:
         raise faults.translated(error) from error
 
 
-def _opened(path: Path, until: float | None, watch: Callable[[], None] | None) -> apsw.Connection:
+def _opened(path: Path, is_over: Callable[[], bool]) -> apsw.Connection:
     connection = connected(path)
     connection.execute("PRAGMA query_only = 1")
     connection.set_busy_timeout(5_000)
-    if until is not None or watch is not None:
-        connection.set_progress_handler(_looking(until, watch), _STEPS)
+    connection.set_progress_handler(is_over, _STEPS)
     return connection
 
 
-def _both(connection: apsw.Connection, other: apsw.Connection) -> tuple[str, ...]:
+def _both(connection: apsw.Connection, path: Path, watch: Callable[[], None]) -> tuple[str, ...]:
     """The structure and the rows at once, each of which keeps one processor busy."""
-    with ThreadPoolExecutor(1, thread_name_prefix="structure") as thread:
+    over = Event()
+    with (
+        closing(_opened(path, over.is_set)) as other,
+        ThreadPoolExecutor(1, thread_name_prefix="structure") as thread,
+    ):
         structure = thread.submit(_structure, other, full=True)
         try:
             rows = _rows(connection)
+            while not wait([structure], timeout=_PAUSE).done:
+                watch()
         except BaseException:
-            other.interrupt()
+            over.set()
             raise
         return structure.result() or rows
 
@@ -87,12 +90,3 @@ def _rows(connection: apsw.Connection) -> tuple[str, ...]:
         return tuple(islice(damaged_rows(connection), MOST_PROBLEMS))
     except (apsw.CorruptError, apsw.NotADBError, apsw.SQLError):  # SQLError: a table is not there
         return (_UNREADABLE,)
-
-
-def _looking(until: float | None, watch: Callable[[], None] | None) -> Callable[[], bool]:
-    def look() -> bool:
-        if watch is not None:
-            watch()
-        return until is not None and time.monotonic() > until
-
-    return look
