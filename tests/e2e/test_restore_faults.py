@@ -152,10 +152,8 @@ def damage(stage: Stage, content: bytes) -> None:
     [
         (
             "CREATE TRIGGER t AFTER INSERT ON system_metadata BEGIN DELETE FROM audit_events; END",
-            "the trigger t is no part of this service's database",
+            "the trigger t is none of this service's",
         ),
-        ("CREATE VIEW v AS SELECT 1", "the view v is no part of this service's database"),
-        ("CREATE TABLE x (y, z)", "the table x is no part of this service's database"),
         ("PRAGMA user_version = 0", "it does not tell the version of its schema"),
     ],
 )

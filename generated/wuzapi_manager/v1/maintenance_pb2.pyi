@@ -63,7 +63,7 @@ class _CheckDepthEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CheckDepth
     CHECK_DEPTH_UNSPECIFIED: _CheckDepth.ValueType  # 0
     """The default: CHECK_DEPTH_QUICK."""
     CHECK_DEPTH_QUICK: _CheckDepth.ValueType  # 1
-    """The structure of every page, and whether there are tables, triggers, views or indexes that are not the service's."""
+    """The structure of every page, and whether there are triggers, of which the service has none."""
     CHECK_DEPTH_FULL: _CheckDepth.ValueType  # 2
     """Also every index against its table, every reference to another row, whether each value is one that can be and each
     secret decrypts, and the chain of the audit log. Another text in place of a plain one is not found.
@@ -75,7 +75,7 @@ class CheckDepth(_CheckDepth, metaclass=_CheckDepthEnumTypeWrapper):
 CHECK_DEPTH_UNSPECIFIED: CheckDepth.ValueType  # 0
 """The default: CHECK_DEPTH_QUICK."""
 CHECK_DEPTH_QUICK: CheckDepth.ValueType  # 1
-"""The structure of every page, and whether there are tables, triggers, views or indexes that are not the service's."""
+"""The structure of every page, and whether there are triggers, of which the service has none."""
 CHECK_DEPTH_FULL: CheckDepth.ValueType  # 2
 """Also every index against its table, every reference to another row, whether each value is one that can be and each
 secret decrypts, and the chain of the audit log. Another text in place of a plain one is not found.

@@ -12,7 +12,7 @@ import apsw
 from wuzapi_manager_server.storage import faults
 from wuzapi_manager_server.storage.checksums import SINCE, connected
 from wuzapi_manager_server.storage.damaged_rows import damaged_rows
-from wuzapi_manager_server.storage.migrations import foreign, lacking, version_of
+from wuzapi_manager_server.storage.migrations import lacking, triggers, version_of
 
 MOST_PROBLEMS = 100
 _UNREADABLE = "the file is damaged so that it cannot be read to its end"
@@ -23,7 +23,7 @@ _PAUSE = 0.1  # seconds between two of them while another thread works
 def problems_of(path: Path, *, full: bool, watch: Callable[[], None] = lambda: None) -> tuple[str, ...]:
     """What is wrong with a database, at most 100 sentences; none when all is well.
 
-    Quick looks at the structure of every page, and for tables, triggers and views that are not the service's; full also
+    Quick looks at the structure of every page, and for triggers, of which the service has none; full also
     compares every index with its table and every row with its checksum, and follows every reference. `watch` is called
     at least a few times a second and may raise to end the work. DatabaseError where the file cannot be read at all.
     """
@@ -72,7 +72,7 @@ def _structure(connection: apsw.Connection, *, full: bool) -> tuple[str, ...]:
     found = [str(row[0]) for row in connection.execute(f"PRAGMA {check}({MOST_PROBLEMS})")]
     problems = [] if found == ["ok"] else found
     problems += [f"{name} is not what the version of the schema says" for name in lacking(connection)]
-    problems += [f"the {what} is no part of this service's database" for what in foreign(connection)]
+    problems += [f"the trigger {name} is none of this service's" for name in triggers(connection)]
     if full:
         references = connection.execute("PRAGMA foreign_key_check")
         problems += [

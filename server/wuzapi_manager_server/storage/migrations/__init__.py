@@ -31,7 +31,7 @@ STEPS: tuple[Step, ...] = (
     m0007_audit_target.up,
 )
 _SCHEMA = "SELECT name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\'"
-_NAMES = "SELECT type, name FROM sqlite_schema WHERE type <> 'table' OR name NOT IN ('sqlite_stat1', 'sqlite_stat4')"
+_TRIGGERS = "SELECT name FROM sqlite_schema WHERE type = 'trigger' ORDER BY name"
 APPLICATION_ID = 0x575A4D47  # "WZMG": marks a file as this service's
 
 
@@ -61,27 +61,17 @@ def lacking(connection: apsw.Connection) -> list[str]:
     return sorted({str(name) for name, _, _ in _schema_at(version_of(connection)) - found})
 
 
-def foreign(connection: apsw.Connection) -> list[str]:
-    """What a database has and one of its version has not, as `trigger x`: it can change what the service writes."""
-    found = set(connection.execute(_NAMES)) - _names_at(version_of(connection))
-    return sorted(f"{kind} {name}" for kind, name in found)
-
-
-@cache
-def _names_at(version: int) -> frozenset[tuple[object, ...]]:
-    return _made_at(version, _NAMES)
+def triggers(connection: apsw.Connection) -> list[str]:
+    """The triggers of a database. The service has none; another's would change what it writes."""
+    return [str(name) for (name,) in connection.execute(_TRIGGERS)]
 
 
 @cache
 def _schema_at(version: int) -> frozenset[tuple[object, ...]]:
-    return _made_at(version, _SCHEMA)
-
-
-def _made_at(version: int, what: str) -> frozenset[tuple[object, ...]]:
     connection = apsw.Connection(":memory:")
     try:
         migrate(connection, STEPS[:version])
-        return frozenset(connection.execute(what))
+        return frozenset(connection.execute(_SCHEMA))
     finally:
         connection.close()
 
