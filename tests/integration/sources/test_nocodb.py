@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
-import httpx
 import pytest
 
+from tests.integration.sources.nocodb import SECONDS, made_table, opened
 from tests.servers.nocodb_server import NocodbServer
 from wuzapi_manager_server.domain.connection import Nocodb
 from wuzapi_manager_server.domain.deadline import Deadline
@@ -18,7 +18,6 @@ from wuzapi_manager_server.sources.base import Change, Query, Sort
 from wuzapi_manager_server.sources.nocodb import NocodbEngine, NocodbSource
 from wuzapi_manager_server.upstreams.addresses import AddressGuard
 
-SECONDS = 60.0
 _KINDS = {
     "Id": "ID",
     "Owner": "SingleLineText",
@@ -65,24 +64,17 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="module")
 def place(nocodb_server: NocodbServer) -> Iterator[Nocodb]:
     """A base with one table, deleted afterwards."""
-    headers = {"xc-token": nocodb_server.token}
-    with httpx.Client(base_url=nocodb_server.url, headers=headers, timeout=SECONDS, trust_env=False) as client:
-        base = client.post("/api/v2/meta/bases", json={"title": "Native"}).json()["id"]
-        columns = [
-            {"column_name": f"column_{at}", "title": title, "uidt": kind}
-            for at, (title, kind) in enumerate(_KINDS.items())
-        ]
-        body = {"table_name": "people", "title": "People", "columns": columns}
-        table = client.post(f"/api/v2/meta/bases/{base}/tables", json=body).json()["id"]
-        yield Nocodb(nocodb_server.url, base, table, secret=nocodb_server.token)
-        client.delete(f"/api/v2/meta/bases/{base}")
+    columns = [
+        {"column_name": f"column_{at}", "title": title, "uidt": kind} for at, (title, kind) in enumerate(_KINDS.items())
+    ]
+    with made_table(nocodb_server, "People", columns) as made:
+        yield made.place
 
 
 @pytest.fixture
 async def source(place: Nocodb) -> AsyncIterator[NocodbSource]:
-    made = NocodbEngine(AddressGuard(["127.0.0.1"]), SECONDS).open(place)
-    yield made
-    await made.close()
+    async with opened(place) as source:
+        yield source
 
 
 @pytest.fixture

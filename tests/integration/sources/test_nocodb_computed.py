@@ -1,11 +1,10 @@
 """Columns that a real NocoDB computes: what each is computed from, and that none of them tells a token."""
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
 
-import httpx
 import pytest
 
+from tests.integration.sources.nocodb import SECONDS, made_table, opened
 from tests.servers.nocodb_server import NocodbServer
 from tests.unit.domain.tables import connection, fields_of
 from wuzapi_manager_server.domain.caller import Admin, User
@@ -13,10 +12,8 @@ from wuzapi_manager_server.domain.connection import Nocodb, UserLinkValue
 from wuzapi_manager_server.domain.deadline import Deadline
 from wuzapi_manager_server.domain.table import Owner
 from wuzapi_manager_server.sources.base import Query
-from wuzapi_manager_server.sources.nocodb import NocodbEngine, NocodbSource
-from wuzapi_manager_server.upstreams.addresses import AddressGuard
+from wuzapi_manager_server.sources.nocodb import NocodbSource
 
-SECONDS = 60.0
 ANA = User("u1", "Ana", "55@s.whatsapp.net", "ana-token")
 TELLING = {"Whose", "Shout", "Louder", "Boss", "Chain", "Sum"}
 """Columns that tell tokens, in some way or other."""
@@ -27,24 +24,14 @@ HARMLESS = {"Names", "Greeting", "Count"}
 @pytest.fixture(scope="module")
 def place(nocodb_server: NocodbServer) -> Iterator[Nocodb]:
     """A table whose records are linked to each other, with columns computed from its own and from those of others."""
-    headers = {"xc-token": nocodb_server.token}
-    with httpx.Client(base_url=nocodb_server.url, headers=headers, timeout=SECONDS, trust_env=False) as client:
-
-        def call(path: str, body: object) -> Any:
-            answer = client.post(f"/api/v2/{path}", json=body)
-            assert answer.status_code in (200, 201), answer.text
-            return answer.json()
-
-        base = call("meta/bases", {"title": "Computed"})["id"]
-        kinds = {"Owner": "SingleLineText", "Name": "SingleLineText"}
-        columns = [{"column_name": title, "title": title, "uidt": kind} for title, kind in kinds.items()]
-        body = {"table_name": "staff", "title": "Staff", "columns": columns}
-        table = call(f"meta/bases/{base}/tables", body)["id"]
-        ids: dict[str, str] = {}
+    kinds = {"Owner": "SingleLineText", "Name": "SingleLineText"}
+    columns = [{"column_name": title, "title": title, "uidt": kind} for title, kind in kinds.items()]
+    with made_table(nocodb_server, "Staff", columns) as made:
+        table, ids = made.place.table_id, dict[str, str]()
 
         def add(title: str, kind: str, **options: object) -> None:
-            call(f"meta/tables/{table}/columns", {"title": title, "uidt": kind, **options})
-            found = client.get(f"/api/v2/meta/tables/{table}").json()["columns"]
+            made.post(f"meta/tables/{table}/columns", {"title": title, "uidt": kind, **options})
+            found = made.client.get(f"/api/v2/meta/tables/{table}").json()["columns"]
             ids.update({column["title"]: column["id"] for column in found})
 
         add("Mates", "Links", parentId=table, childId=table, type="mm")
@@ -61,18 +48,16 @@ def place(nocodb_server: NocodbServer) -> Iterator[Nocodb]:
         add("Sum", "Rollup", **mates, fk_rollup_column_id=ids["Owner"], rollup_function="countDistinct")
         add("Count", "Rollup", **mates, fk_rollup_column_id=ids["Id"], rollup_function="count")
         rows = [{"Owner": "ana-token", "Name": "Ana"}, {"Owner": "bob-token", "Name": "Bob"}]
-        call(f"tables/{table}/records", rows)
-        call(f"tables/{table}/links/{ids['Mates']}/records/1", [{"Id": 2}])
-        call(f"tables/{table}/links/{ids['Team']}/records/1", [{"Id": 2}])
-        yield Nocodb(nocodb_server.url, base, table, secret=nocodb_server.token)
-        client.delete(f"/api/v2/meta/bases/{base}")
+        made.post(f"tables/{table}/records", rows)
+        made.post(f"tables/{table}/links/{ids['Mates']}/records/1", [{"Id": 2}])
+        made.post(f"tables/{table}/links/{ids['Team']}/records/1", [{"Id": 2}])
+        yield made.place
 
 
 @pytest.fixture
 async def source(place: Nocodb) -> AsyncIterator[NocodbSource]:
-    made = NocodbEngine(AddressGuard(["127.0.0.1"]), SECONDS).open(place)
-    yield made
-    await made.close()
+    async with opened(place) as source:
+        yield source
 
 
 async def test_computed_columns_are_told_with_their_sources(source: NocodbSource) -> None:
