@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -233,26 +231,34 @@ def test_one_at_a_time(world: World) -> None:
     made(world)
 
 
+_INTERRUPTED = """
+import os, signal, time
+from wuzapi_manager_server.storage import backups
+
+seal = backups.seal
+
+def interrupted(plain, made, box, watch):
+    def look():
+        os.kill(os.getpid(), signal.SIGINT)
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            watch()
+    return seal(plain, made, box, look)
+
+backups.seal = interrupted
+from wuzapi_manager_server.cli import main
+raise SystemExit(main(["backup", "create"]))
+"""
+
+
 def test_an_interrupted_command_says_so_and_no_more(tmp_path: Path) -> None:
     """Ctrl-C in the midst of a backup: one word, and nothing is left of it."""
-    program = [sys.executable, "-m", "wuzapi_manager_server"]
     environment = {"PATH": "/usr/bin", "GRPC_PORT": "1", "BACKUP_DIR": "./backups"}
-    subprocess.run([*program, "migrate"], env=environment, cwd=tmp_path, check=True, capture_output=True)
-    moment = "2026-01-02T03:04:05.000000Z"
-    with behind(tmp_path / "data" / "wuzapi.db") as database:
-        database.execute(
-            "INSERT INTO system_metadata WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)"
-            f" SELECT 'k' || i, hex(randomblob(10000)), '{moment}', '{moment}' FROM n"
-        )
-    command = [*program, "backup", "create"]
-    with subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
-        until = time.monotonic() + 60
-        while not list(tmp_path.glob("backups/.scratch-*")):
-            assert time.monotonic() < until
-            time.sleep(0.001)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-    assert (process.returncode, said) == (1, "Interrupted\n")
+    migrate = [sys.executable, "-m", "wuzapi_manager_server", "migrate"]
+    subprocess.run(migrate, env=environment, cwd=tmp_path, check=True, capture_output=True)
+    create = [sys.executable, "-c", _INTERRUPTED]
+    done = subprocess.run(create, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "Interrupted\n")
     assert [file.name for file in (tmp_path / "backups").iterdir()] == [".lock"]
 
 
