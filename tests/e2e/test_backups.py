@@ -235,6 +235,7 @@ _INTERRUPTED = """
 import os, signal, time
 from wuzapi_manager_server.storage import backups
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
 seal = backups.seal
 
 def interrupted(plain, made, box, watch):

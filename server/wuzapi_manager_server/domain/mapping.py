@@ -83,10 +83,9 @@ class Validation:
         number = number_of(text)
         if number is None:
             return Text("must be a number", "deve ser um número")
-        # A bound means what it is written as: 0.3 is three tenths, not the double next to it.
-        if self.min is not None and (math.isnan(number) or number < Decimal(repr(self.min))):
+        if self.min is not None and not _is_up_to(_meant(self.min), number):
             return Text(f"must be at least {_shown(self.min)}", f"deve ser no mínimo {_shown(self.min)}")
-        if self.max is not None and (math.isnan(number) or number > Decimal(repr(self.max))):
+        if self.max is not None and not _is_up_to(number, _meant(self.max)):
             return Text(f"must be at most {_shown(self.max)}", f"deve ser no máximo {_shown(self.max)}")
         return None
 
@@ -105,6 +104,16 @@ class FieldMapping:
     helper_text: str = ""
     show_in_card: bool = False
     validation: Validation = Validation()
+
+
+def _meant(bound: float) -> Decimal:
+    """A bound means what it is written as: 0.3 is three tenths, not the double next to it."""
+    return Decimal(repr(bound))
+
+
+def _is_up_to(low: Decimal | float, high: Decimal | float) -> bool:
+    """What is no number is beyond any bound, and any number beyond what is none."""
+    return not math.isnan(low) and not math.isnan(high) and low <= high
 
 
 def _shown(bound: float) -> str:
