@@ -30,7 +30,7 @@ from wuzapi_manager_server.errors import InvalidInput
 EVERYONE = "admin"
 """In the original a user of this name among the assigned ones means every user."""
 
-_BRANDING = (
+BRANDING = (
     "app_name",
     "logo_url",
     "primary_color",
@@ -39,6 +39,7 @@ _BRANDING = (
     "support_phone",
     "og_image_url",
 )
+"""The columns of a branding that are taken over."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,8 @@ def connection_of(row: Record, file_name: str) -> Adopted:
 
 def branding_of(row: Record) -> tuple[Branding, tuple[str, ...]]:
     """The branding of a row, without what is not valid here, which the notes name."""
-    given = {field: text_of(row, field) for field in _BRANDING}
-    unread = no_texts(row, _BRANDING)
+    given = {field: text_of(row, field) for field in BRANDING}
+    unread = no_texts(row, BRANDING)
     try:
         return kept(_branding(given)), unread
     except InvalidInput as error:

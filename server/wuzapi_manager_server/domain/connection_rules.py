@@ -192,7 +192,7 @@ def _text(path: str, value: str, label: _Label, most: int = MAX_NAME, *, require
         yield _required(path, label)
     elif value and not value.strip():
         yield _bad(path, "must not be blank", f"{label.pt} não pode ter apenas espaços")
-    elif len(value) > most or not all(is_plain(char) or char in "\t\n" for char in value):
+    elif len(value) > most or not is_plain(value.replace("\t", "").replace("\n", "")):
         yield _bad(
             path,
             f"must be 1 to {most} printable characters",

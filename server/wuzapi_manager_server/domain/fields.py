@@ -51,6 +51,8 @@ class Fields:
     all: tuple[Field, ...]
     link_column: str
     by_name: Mapping[str, Field]
+    secret: frozenset[str]
+    """The columns that nobody sees (`row_scope.secret_columns`)."""
 
     @classmethod
     def of(cls, table: Table, connection: Connection, scope: RowScope) -> "Fields":
@@ -73,7 +75,7 @@ class Fields:
                     stampable=may_write and linked and scope.owner is None,
                 )
             )
-        return cls(table, tuple(fields), link, {field.name: field for field in fields})
+        return cls(table, tuple(fields), link, {field.name: field for field in fields}, secret)
 
     def chosen(self, names: Sequence[str]) -> tuple[Field, ...]:
         """The fields of those names, or all where none is named. InvalidInput for unknown ones."""

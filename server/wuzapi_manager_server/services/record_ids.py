@@ -4,19 +4,18 @@ from collections.abc import Sequence
 
 from wuzapi_manager_server.domain.connection import Connection
 from wuzapi_manager_server.domain.keys import MAX_CODED_ID, dump_key, is_integer_key, key_of, load_key, record_id
-from wuzapi_manager_server.domain.row_scope import secret_columns
 from wuzapi_manager_server.domain.table import Key, Table
 from wuzapi_manager_server.errors import QueryFailed, Text, record_not_found
 from wuzapi_manager_server.secret_box import SecretBox
 
 
 class RecordIds:
-    """Gives ids to the rows of one connection's table, and finds their keys again."""
+    """Gives ids to the rows of one connection's table, and finds their keys again. `secret` columns show in none."""
 
-    def __init__(self, box: SecretBox, connection: Connection, table: Table) -> None:
+    def __init__(self, box: SecretBox, connection: Connection, table: Table, secret: frozenset[str]) -> None:
         self._box = box
         self._table = table
-        self._sealed = not secret_columns(connection, table).isdisjoint(table.primary_key)
+        self._sealed = not secret.isdisjoint(table.primary_key)
         self._plain = len(table.primary_key) == 1 and is_integer_key(table) and not self._sealed
         self._context = str(connection.id).encode()
 

@@ -129,7 +129,7 @@ class Records:
         scope = RowScope.of(caller, connection, as_user)
         source = await self._sources.of(connection)
         table, fields = await self._described.fields(source, connection, scope, deadline)
-        ids = RecordIds(self._box, connection, table)
+        ids = RecordIds(self._box, connection, table, fields.secret)
         return OpenTable(connection, source, table, scope, fields, ids, self._box, self._audit)
 
     def _connection(self, identifier: int) -> Connection:

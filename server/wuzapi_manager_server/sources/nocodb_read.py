@@ -135,7 +135,7 @@ class Reader:
             if rows:
                 yield rows
 
-    async def _sorted(self, query: Query, order: "Order", limit: int, deadline: Deadline) -> list[Row]:
+    async def _sorted(self, query: Query, order: Order, limit: int, deadline: Deadline) -> list[Row]:
         """A page in an order that NocoDB cannot be trusted with: every row that matches is looked at."""
         kept: list[Row] = []
         seen = 0

@@ -10,6 +10,7 @@ from pathlib import Path
 import apsw
 import orjson
 
+from wuzapi_manager_server.domain.adoption import BRANDING
 from wuzapi_manager_server.errors import DatabaseError, Text
 from wuzapi_manager_server.storage import faults
 from wuzapi_manager_server.storage.checksums import bytes_as_json
@@ -38,16 +39,7 @@ _COLUMNS = {
         "view_configuration",
         "default_view_mode",
     ),
-    "branding_config": (
-        "id",
-        "app_name",
-        "logo_url",
-        "primary_color",
-        "secondary_color",
-        "custom_home_html",
-        "support_phone",
-        "og_image_url",
-    ),
+    "branding_config": ("id", *BRANDING),
     "system_metadata": ("key", "value"),
 }
 """What is read, by table. The first column orders the rows."""

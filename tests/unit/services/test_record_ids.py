@@ -3,18 +3,23 @@
 import pytest
 
 from tests.unit.domain.tables import column, computed, connection, table
-from wuzapi_manager_server.domain.connection import UserLinkValue
-from wuzapi_manager_server.domain.table import ColumnType, Key
+from wuzapi_manager_server.domain.connection import Connection, UserLinkValue
+from wuzapi_manager_server.domain.row_scope import secret_columns
+from wuzapi_manager_server.domain.table import ColumnType, Key, Table
 from wuzapi_manager_server.errors import NotFound, QueryFailed
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.services.record_ids import RecordIds
 
 BOX = SecretBox([SecretBox.new_key()])
 TOKENS = connection(value=UserLinkValue.TOKEN)
-PLAIN = RecordIds(BOX, TOKENS, table(column(ColumnType.TEXT, "id"), column(ColumnType.TEXT, "owner")))
-SEALED = RecordIds(
-    BOX, TOKENS, table(column(ColumnType.INTEGER, "id"), column(ColumnType.TEXT, "owner"), key=("owner", "id"))
-)
+
+
+def ids_of(of: Connection, shape: Table) -> RecordIds:
+    return RecordIds(BOX, of, shape, secret_columns(of, shape))
+
+
+PLAIN = ids_of(TOKENS, table(column(ColumnType.TEXT, "id"), column(ColumnType.TEXT, "owner")))
+SEALED = ids_of(TOKENS, table(column(ColumnType.INTEGER, "id"), column(ColumnType.TEXT, "owner"), key=("owner", "id")))
 
 
 @pytest.mark.parametrize("key", [("Ana",), ("~",), ("é" * 5_000,), (b"\xff",), (None,), ("a/b?c",), (1.5,)])
@@ -30,9 +35,7 @@ def test_a_key_that_holds_tokens_is_sealed() -> None:
     assert "ana" not in identifier
     assert SEALED.take(identifier) == key
     assert SEALED.give(key) == identifier
-    other = RecordIds(
-        BOX, connection(value=UserLinkValue.USER_ID), table(column(ColumnType.TEXT, "owner"), key=("owner",))
-    )
+    other = ids_of(connection(value=UserLinkValue.USER_ID), table(column(ColumnType.TEXT, "owner"), key=("owner",)))
     assert other.give(("u1",)) == "u1"
     for ids, wrong in ((SEALED, "~WyJhbmEtdG9rZW4iLDVd"), (SEALED, identifier[:-1]), (SEALED, "")):
         with pytest.raises(NotFound):
@@ -41,7 +44,7 @@ def test_a_key_that_holds_tokens_is_sealed() -> None:
 
 def test_a_key_that_is_computed_from_tokens_is_sealed() -> None:
     """What is computed from the link column tells it as well."""
-    ids = RecordIds(BOX, TOKENS, table(column(ColumnType.TEXT, "owner"), computed("shout", "owner"), key=("shout",)))
+    ids = ids_of(TOKENS, table(column(ColumnType.TEXT, "owner"), computed("shout", "owner"), key=("shout",)))
     assert "ana" not in ids.give(("ana-token!",))
     assert ids.take(ids.give(("ana-token!",))) == ("ana-token!",)
 
@@ -55,7 +58,7 @@ def test_an_id_that_no_row_has_is_not_found(identifier: str) -> None:
 
 def test_without_a_primary_key_there_are_no_ids() -> None:
     """Rows without a key have an empty id, and asking for one by id is QueryFailed."""
-    keyless = RecordIds(BOX, TOKENS, table(column(ColumnType.TEXT, "name"), key=()))
+    keyless = ids_of(TOKENS, table(column(ColumnType.TEXT, "name"), key=()))
     assert keyless.give(()) == ""
     with pytest.raises(QueryFailed, match="no primary key"):
         keyless.take("1")

@@ -138,14 +138,15 @@ async def test_a_huge_record_is_cut_in_time_that_grows_with_it() -> None:
 def opened(source: MemorySource, caller: Caller = ANA, as_user: str = "") -> OpenTable:
     through = connection()
     scope = RowScope.of(caller, through, as_user)
+    fields = Fields.of(source.table, through, scope)
     typed: RecordSource = source
     return OpenTable(
         through,
         typed,
         source.table,
         scope,
-        Fields.of(source.table, through, scope),
-        RecordIds(BOX, through, source.table),
+        fields,
+        RecordIds(BOX, through, source.table, fields.secret),
         BOX,
         Unheard(),
     )
