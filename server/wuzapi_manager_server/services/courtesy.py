@@ -12,8 +12,10 @@ _FROM = 0.05
 """The share of the main thread's time below which it counts as idle: timers and gauges take some."""
 
 
-class Courtesy:
+class Courtesy(threading.local):
     """Rests after each piece of work, the longer the busier the main thread was meanwhile, which answers calls.
+
+    Threads may share one: each rests for the work of its own.
 
     To be nicer in the system's eyes is not enough: where two processors are one core's halves, or memory is what both
     wait for, the work slows calls down at any priority. `rest` waits so many seconds, or less where there is a reason.

@@ -5,7 +5,7 @@ its turn in Python each time, which in a process that is busy makes minutes of a
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import apsw
 import orjson
@@ -41,12 +41,64 @@ _KEYS: Mapping[type[Model], tuple[str, ...]] = {
 """The primary keys of the tables where that does not tell it."""
 
 
-def damaged_rows(connection: apsw.Connection) -> Iterator[str]:
-    """A sentence for each of them. CorruptError where not even what names a row can be read."""
-    for table, name in _NAMED_BY.items():
-        reader = _Reader(table, _KEYS.get(table, (name,)), name)
-        for named in reader.damaged(connection):
-            yield f"the row with {name} {named} of {reader.table} is not as it was written"
+_Row = Mapping[str, Any]
+
+
+class Sweep:
+    """A look at every row of every table, by two threads that begin at either end and meet.
+
+    Each takes a connection of its own, and gives a sentence for each damaged row; where they meet, both may name one.
+    CorruptError where not even what names a row can be read.
+    """
+
+    def __init__(self) -> None:
+        self._first = _Way(0, forwards=True)
+        self._last = _Way(len(_READERS) - 1, forwards=False)
+
+    def forwards(self, connection: apsw.Connection) -> Iterator[str]:
+        """From the first row to where the other one is."""
+        return self._first.damaged(connection, self._last)
+
+    def backwards(self, connection: apsw.Connection) -> Iterator[str]:
+        """From the last row to where the other one is."""
+        return self._last.damaged(connection, self._first)
+
+
+class _Way:
+    """How far one of the two has come: a table by its number, and the last row of it that was looked at."""
+
+    def __init__(self, table: int, *, forwards: bool) -> None:
+        self._forwards = forwards
+        self.place: tuple[int, _Row | None] = (table, None)  # as one value: the other thread reads it
+
+    def damaged(self, connection: apsw.Connection, other: "_Way") -> Iterator[str]:
+        """The rest of its way. Where rows cannot be read together they are read one by one."""
+        singly = 0
+        step = 1 if self._forwards else -1
+        while True:
+            (number, after), (others, until) = self.place, other.place
+            if (others - number) * step < 0:
+                return
+            part = _Part(after, until if others == number else None, 1 if singly else _AT_ONCE, self._forwards)
+            try:
+                found, last = _READERS[number].damaged(connection, part)
+            except _Unreadable:
+                if not singly:
+                    singly = _AT_ONCE
+                    continue
+                found, last = _READERS[number].unreadable(connection, part)
+            singly = max(0, singly - 1)
+            self.place = (number, last) if last else (number + step, None)
+            yield from found
+
+
+class _Part(NamedTuple):
+    """So many rows of a table behind one row and before another."""
+
+    after: _Row | None
+    until: _Row | None
+    most: int
+    forwards: bool
 
 
 class _Unreadable(apsw.CorruptError):
@@ -54,7 +106,7 @@ class _Unreadable(apsw.CorruptError):
 
 
 class _Reader:
-    """Reads a table in the order of its key, bytes as `["bytes", "(hex digits)"]`."""
+    """Reads a table in the order of its key or against it, bytes as `["bytes", "(hex digits)"]`."""
 
     def __init__(self, table: type[Model], key: tuple[str, ...], name: str) -> None:
         meta = table._meta  # noqa: SLF001 - Peewee's documented place of a model's fields
@@ -64,47 +116,54 @@ class _Reader:
         self._keys = [meta.fields[each] for each in key]
         self._telling = [*self._keys, meta.fields[name]]
 
-    def damaged(self, connection: apsw.Connection) -> Iterator[object]:
-        """What names each damaged row. Where rows cannot be read together they are read one by one."""
-        last: Mapping[str, Any] | None = None
-        singly = 0
-        while True:
-            try:
-                sums, lines = self._rows(connection, last, self._fields, 1 if singly else _AT_ONCE)
-                found = [self._row(line) for line in _differing(sums, lines)]
-                last = self._row(lines[-1]) if lines else None
-            except _Unreadable:
-                if not singly:
-                    singly = _AT_ONCE
-                    continue
-                _, lines = self._rows(connection, last, self._telling, 1)
-                last = dict(zip(_names(self._telling), _loaded(lines[0]), strict=True))
-                found = [last]
-            singly = max(0, singly - 1)
-            yield from (row[self._name] for row in found)
-            if last is None:
-                return
+    def damaged(self, connection: apsw.Connection, part: "_Part") -> tuple[list[str], "_Row | None"]:
+        """A sentence for each damaged row of a part, and the last row of it; None where there is no row."""
+        sums, lines = self._rows(connection, part, self._fields)
+        rows = [self._row(line) for line in _differing(sums, lines)]
+        return [self._said_of(row) for row in rows], self._row(lines[-1]) if lines else None
+
+    def unreadable(self, connection: apsw.Connection, part: "_Part") -> tuple[list[str], "_Row"]:
+        """The same of a part that is one row with a value that is none."""
+        _, lines = self._rows(connection, part, self._telling)
+        row = dict(zip(_names(self._telling), _loaded(lines[0]), strict=True))
+        return [self._said_of(row)], row
+
+    def _said_of(self, row: "_Row") -> str:
+        return f"the row with {self._name} {row[self._name]} of {self.table} is not as it was written"
 
     def _row(self, line: bytes) -> dict[str, Any]:
         return dict(zip(_names(self._fields), _loaded(line), strict=True))
 
     def _rows(
-        self, connection: apsw.Connection, after: Mapping[str, Any] | None, fields: Sequence[Field], most: int
+        self, connection: apsw.Connection, part: "_Part", fields: Sequence[Field]
     ) -> tuple[list[int], list[bytes]]:
-        """The checksums of the rows behind `after`, and those fields of each as a JSON array."""
+        """The checksums of the rows of a part, and those fields of each as a JSON array."""
         values = ", ".join(map(_as_json, fields))
-        key = ", ".join(_names(self._keys))
-        behind = f"WHERE ({key}) > ({', '.join(map(_mark, self._keys))})" if after else ""
-        text = (
-            f"SELECT json_group_array(checksum), CAST(group_concat(json_array({values}), char(10)) AS BLOB)"  # noqa: S608 - names of the models
-            f" FROM (SELECT * FROM {self.table} {behind} ORDER BY {key} LIMIT {most})"
+        conditions, bound = self._bounds(part)
+        order = ", ".join(f"{name} {'ASC' if part.forwards else 'DESC'}" for name in _names(self._keys))
+        rows = (
+            f"SELECT checksum, json_array({values}) AS line FROM {self.table}"  # noqa: S608 - names of the models
+            f" WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT {part.most}"
         )
-        bound = {name: _bound(after[name]) for name in _names(self._keys)} if after else {}
+        text = f"SELECT json_group_array(checksum), CAST(group_concat(line, char(10)) AS BLOB) FROM ({rows})"  # noqa: S608 - likewise
         try:
             sums, lines = next(connection.execute(text, bound))
         except apsw.SQLError as error:  # bytes in place of a text
             raise _Unreadable("rows cannot be read") from error
         return orjson.loads(str(sums)), lines.split(b"\n") if isinstance(lines, bytes) else []
+
+    def _bounds(self, part: "_Part") -> tuple[list[str], dict[str, Any]]:
+        """What is true of the rows of a part, and the values in it."""
+        names = _names(self._keys)
+        conditions: list[str] = ["TRUE"]
+        bound: dict[str, Any] = {}
+        behind, before = (">", "<") if part.forwards else ("<", ">")
+        for end, row, sign in (("after", part.after, behind), ("until", part.until, before)):
+            if row is not None:
+                marks = ", ".join(_mark(key, end) for key in self._keys)
+                conditions.append(f"({', '.join(names)}) {sign} ({marks})")
+                bound |= {f"{end}_{name}": _bound(row[name]) for name in names}
+        return conditions, bound
 
 
 def _differing(sums: Sequence[int], lines: Sequence[bytes]) -> list[bytes]:
@@ -131,9 +190,13 @@ def _as_json(field: Field) -> str:
     return f"json_array('bytes', lower(hex({name})))" if isinstance(field, BlobField) else name
 
 
-def _mark(field: Field) -> str:
-    return f"unhex(:{field.column_name})" if isinstance(field, BlobField) else f":{field.column_name}"
+def _mark(field: Field, bound: str) -> str:
+    name = f":{bound}_{field.column_name}"
+    return f"unhex({name})" if isinstance(field, BlobField) else name
 
 
 def _bound(value: Any) -> Any:
     return value[1] if isinstance(value, list) else value
+
+
+_READERS = tuple(_Reader(table, _KEYS.get(table, (name,)), name) for table, name in _NAMED_BY.items())

@@ -1,6 +1,6 @@
 """Looks for damage in a database file, on a connection of its own that only reads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from itertools import islice
@@ -11,7 +11,7 @@ import apsw
 
 from wuzapi_manager_server.storage import faults
 from wuzapi_manager_server.storage.checksums import SINCE, connected
-from wuzapi_manager_server.storage.damaged_rows import damaged_rows
+from wuzapi_manager_server.storage.damaged_rows import Sweep
 from wuzapi_manager_server.storage.migrations import lacking, triggers, version_of
 
 MOST_PROBLEMS = 100
@@ -50,21 +50,28 @@ def _opened(path: Path, is_over: Callable[[], bool]) -> apsw.Connection:
 
 
 def _both(connection: apsw.Connection, path: Path, watch: Callable[[], None]) -> tuple[str, ...]:
-    """The structure and the rows at once, each of which keeps one processor busy."""
-    over = Event()
-    with (
-        closing(_opened(path, over.is_set)) as other,
-        ThreadPoolExecutor(1, thread_name_prefix="structure") as thread,
-    ):
-        structure = thread.submit(_structure, other, full=True)
+    """The structure and the rows, by two threads of which each keeps one processor busy."""
+    over, sweep = Event(), Sweep()
+
+    def look() -> bool:
+        watch()
+        return over.is_set()
+
+    def other_half() -> tuple[tuple[str, ...], tuple[str, ...]]:
+        with closing(_opened(path, look)) as other:
+            return _structure(other, full=True), _rows(other, sweep.backwards)
+
+    with ThreadPoolExecutor(1, thread_name_prefix="structure") as thread:
+        beside = thread.submit(other_half)
         try:
-            rows = _rows(connection)
-            while not wait([structure], timeout=_PAUSE).done:
+            first = _rows(connection, sweep.forwards)
+            while not wait([beside], timeout=_PAUSE).done:
                 watch()
         except BaseException:
             over.set()
             raise
-        return structure.result() or rows
+        structure, last = beside.result()
+    return structure or tuple(dict.fromkeys((*first, *last)))[:MOST_PROBLEMS]
 
 
 def _structure(connection: apsw.Connection, *, full: bool) -> tuple[str, ...]:
@@ -82,11 +89,11 @@ def _structure(connection: apsw.Connection, *, full: bool) -> tuple[str, ...]:
     return tuple(problems[:MOST_PROBLEMS])
 
 
-def _rows(connection: apsw.Connection) -> tuple[str, ...]:
+def _rows(connection: apsw.Connection, damaged: Callable[[apsw.Connection], Iterable[str]]) -> tuple[str, ...]:
     """Of rows alone: where the structure is not sound either, that says more."""
     try:
         if version_of(connection) < SINCE:
             return ()
-        return tuple(islice(damaged_rows(connection), MOST_PROBLEMS))
+        return tuple(islice(damaged(connection), MOST_PROBLEMS))
     except (apsw.CorruptError, apsw.NotADBError, apsw.SQLError):  # SQLError: a table is not there
         return (_UNREADABLE,)

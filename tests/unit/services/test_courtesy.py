@@ -54,3 +54,16 @@ def test_a_rest_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """However long a piece of work was."""
     monkeypatch.setattr("wuzapi_manager_server.services.courtesy._LONGEST", 0.02)
     assert rests_beside(busy, least=0.015) == [0.02]
+
+
+def test_threads_that_share_one_rest_for_themselves() -> None:
+    """A thread that has just come to it has nothing to rest for, however long another worked."""
+    rests: list[float] = []
+    courtesy = Courtesy(rests.append)
+    until = time.monotonic() + WORK
+    while time.monotonic() < until:
+        sum(range(1_000))
+    thread = threading.Thread(target=courtesy.pause)
+    thread.start()
+    thread.join()
+    assert sum(rests) < 0.1 * WORK

@@ -1,5 +1,6 @@
 """The rows that are not as they were written."""
 
+import random
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -8,7 +9,7 @@ import apsw
 import pytest
 
 from wuzapi_manager_server.storage.checksums import install
-from wuzapi_manager_server.storage.damaged_rows import damaged_rows
+from wuzapi_manager_server.storage.damaged_rows import Sweep
 from wuzapi_manager_server.storage.migrations import migrate
 
 COUNT = 300  # more than come at once, twice
@@ -45,9 +46,16 @@ def connection(tmp_path: Path) -> Iterator[apsw.Connection]:
         yield opened
 
 
+def damaged_rows(connection: apsw.Connection) -> list[str]:
+    """What one thread alone says, the other not having begun: from either end the same."""
+    forwards, backwards = list(Sweep().forwards(connection)), list(Sweep().backwards(connection))
+    assert sorted(forwards) == sorted(backwards)
+    return forwards
+
+
 def test_nothing_is_said_of_what_is_as_it_was_written(connection: apsw.Connection) -> None:
     """Texts, bytes, numbers and nulls of every table, over several reads."""
-    assert list(damaged_rows(connection)) == []
+    assert damaged_rows(connection) == []
 
 
 @pytest.mark.parametrize("table", [table.split()[0] for table in TABLES])
@@ -59,7 +67,7 @@ def test_every_damaged_row_is_named(connection: apsw.Connection, table: str) -> 
     column = "sealed" if table == "idempotency_requests" else column
     connection.execute(f"UPDATE {table} SET {column} = 'other' WHERE {key} IN (1, 77, 200, 300)")
     install(connection)
-    said = list(damaged_rows(connection))
+    said = damaged_rows(connection)
     name = key.removesuffix(" + 0")
     assert sorted(said) == sorted(
         f"the row with {name} {number} of {table} is not as it was written" for number in (1, 77, 200, 300)
@@ -82,8 +90,28 @@ def test_a_row_with_a_value_that_is_none_is_named(connection: apsw.Connection, t
     )
 
 
+@pytest.mark.parametrize("turns", range(20))
+def test_two_that_meet_leave_nothing_out(connection: apsw.Connection, turns: int) -> None:
+    """Wherever they meet: each row is named, and those of the last parts at most are named twice."""
+    connection.create_scalar_function("row_checksum", lambda *_: 1, deterministic=True)
+    for table in TABLES:
+        column = table.partition("(")[2].partition(")")[0].split(", ")[1]
+        connection.execute(f"UPDATE {table.split()[0]} SET {column} = {column}")
+    install(connection)
+    draw, sweep, said = random.Random(turns), Sweep(), []
+    ways = [sweep.forwards(connection), sweep.backwards(connection)]
+    slow = draw.random()
+    while ways:
+        way = draw.choices(ways, [slow, 1 - slow][: len(ways)])[0]
+        try:
+            said.append(next(way))
+        except StopIteration:
+            ways.remove(way)
+    assert len(set(said)) == COUNT * len(TABLES) <= len(said) <= COUNT * len(TABLES) + 2 * 128
+
+
 def test_a_row_that_nothing_names_is_damage_too(connection: apsw.Connection) -> None:
     """Bytes where its key was."""
     connection.execute("UPDATE system_metadata SET key = x'ff' WHERE key = '7'")
     with pytest.raises(apsw.CorruptError):
-        list(damaged_rows(connection))
+        damaged_rows(connection)
