@@ -17,7 +17,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from wuzapi_manager_server import observe
 from wuzapi_manager_server.errors import CannotStart, ServiceError
-from wuzapi_manager_server.observe import LoopLag, Metrics, MetricsEndpoint, logger
+from wuzapi_manager_server.observe import Metrics, MetricsEndpoint, Sampling, logger
 from wuzapi_manager_server.opening import beside_others
 from wuzapi_manager_server.rpc.health import SERVICE as HEALTH
 from wuzapi_manager_server.rpc.health import Health, ReadinessMonitor, add_health
@@ -73,9 +73,9 @@ async def running(settings: Settings, wire_parts: Wire = wire, *, worker: bool =
         monitor = ReadinessMonitor(health, partial(_ready, parts, metrics), changed=parts.changed)
         await monitor.start()
         stack.push_async_callback(monitor.stop)
-        lag = LoopLag(metrics)
-        lag.start()
-        stack.callback(lag.stop)
+        sampling = Sampling(metrics, lambda: pipeline.under_way)
+        sampling.start()
+        stack.callback(sampling.stop)
         yield Running(join_address(settings.grpc_host, port), port, metrics_port)
 
 

@@ -153,9 +153,7 @@ def _metrics() -> Figure:
         began = time.perf_counter()
         for _ in range(_CALLS):
             method.begin()
-            metrics.in_flight.inc()
             method.end("OK", 0.001)
-            metrics.in_flight.dec()
         times.append((time.perf_counter() - began) / _CALLS * 1e6)
     found = statistics.median(times)
     return Figure("metrics of a call", f"{found:.1f} µs", f"≤ {_MOST_METRICS:.0f} µs", kept=found <= _MOST_METRICS)

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from wuzapi_manager_server import observe
-from wuzapi_manager_server.observe import LoopLag, Metrics, failure, logger
+from wuzapi_manager_server.observe import Metrics, Sampling, failure, logger
 
 
 def test_secrets_are_taken_out_of_any_line(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
@@ -64,17 +64,18 @@ def test_failure_tells_causes_and_no_values() -> None:
     assert "KeyError" not in json.dumps(failure(raised.value))
 
 
-async def test_lag_of_the_loop_is_measured() -> None:
-    """A loop that is kept busy shows its lag; stopping one that was not started does nothing."""
+async def test_lag_of_the_loop_and_calls_under_way_are_measured() -> None:
+    """A loop that is kept busy shows its lag; stopping what was not started does nothing."""
     metrics = Metrics()
-    lag = LoopLag(metrics, interval=0.001)
-    lag.stop()
-    lag.start()
+    sampling = Sampling(metrics, lambda: 7, interval=0.001)
+    sampling.stop()
+    sampling.start()
     busy_until = asyncio.get_running_loop().time() + 0.05
     while asyncio.get_running_loop().time() < busy_until:
         pass
     measured = asyncio.get_running_loop().create_future()
     asyncio.get_running_loop().call_later(0, measured.set_result, None)
     await measured
-    lag.stop()
+    sampling.stop()
     assert (metrics.registry.get_sample_value("event_loop_lag_seconds") or 0) > 0.03
+    assert metrics.registry.get_sample_value("grpc_server_in_flight") == 7

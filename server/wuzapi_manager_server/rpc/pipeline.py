@@ -156,6 +156,11 @@ class Pipeline(grpc.aio.ServerInterceptor):
             known = self._wrapped[name] = self._wrap(name, answers, cast("Handler", handler))
         return cast("grpc.RpcMethodHandler[Request, Response]", known)
 
+    @property
+    def under_way(self) -> int:
+        """How many calls run."""
+        return len(self._running)
+
     async def drain(self, seconds: float) -> int:
         """Waits until no call runs, at most so long; how many still do."""
         if self._running:
@@ -238,7 +243,6 @@ class Pipeline(grpc.aio.ServerInterceptor):
         task = cast("asyncio.Task[object]", asyncio.current_task())
         self._running.add(task)
         method.metrics.begin()
-        self._metrics.in_flight.inc()
         try:
             try:
                 with method.gate:
@@ -266,7 +270,6 @@ class Pipeline(grpc.aio.ServerInterceptor):
             return response
         finally:
             self._running.discard(task)
-            self._metrics.in_flight.dec()
 
     def _bounds(self, method: _Method, context: Context) -> tuple[Deadline, asyncio.Timeout]:
         """Until when the answer is worth having, and what ends the work where the core does not do so itself."""
