@@ -69,7 +69,7 @@ class _Refused:
 
 
 class MysqlConnection(Connection):
-    """A connection to a server, in autocommit. `begin` begins a transaction with the next statement.
+    """A connection to a server, in autocommit or not. `begin` has the next statement begin a transaction.
 
     Statements wait for locks and take no longer than their job may, as far as whole seconds say that; the job itself
     ends them to the moment by hanging up.
@@ -84,7 +84,9 @@ class MysqlConnection(Connection):
     server_status: int
     server_version: str
 
-    def __init__(self, server: SqlServer, port: int, context: ssl.SSLContext | None, timeout: float) -> None:
+    def __init__(
+        self, server: SqlServer, port: int, context: ssl.SSLContext | None, timeout: float, *, autocommit: bool
+    ) -> None:
         self._context = context
         self._longest = timeout
         self._job: Job | None = None
@@ -93,6 +95,7 @@ class MysqlConnection(Connection):
         self._bound = 0
         self._wanted = 0
         self._beginning = False
+        self._begun = False
         self._prepared = False
         self.mariadb = False
         self.step = 1
@@ -106,7 +109,7 @@ class MysqlConnection(Connection):
             charset="utf8mb4",
             conv=_CONVERTERS,
             client_flag=CLIENT.FOUND_ROWS,
-            autocommit=True,
+            autocommit=autocommit,
             defer_connect=True,
             auth_plugin_map=dict.fromkeys(_INSECURE, _Refused),
             ssl=context if server.tls_mode not in {TlsMode.DISABLE, TlsMode.PREFER} else None,
@@ -176,8 +179,8 @@ class MysqlConnection(Connection):
         return -1 if self._sock is None else int(self._sock.fileno())
 
     def begin(self) -> None:
-        """Has the next statement begin a transaction."""
-        self._beginning = True
+        """Has the next statement begin a transaction; without autocommit any does."""
+        self._beginning = self.get_autocommit()
 
     def query(self, sql: Any, unbuffered: bool = False) -> int:  # noqa: FBT001, FBT002 - the driver's signature
         """Carries out a statement; what comes before it (bounds, BEGIN) is sent now. Any error of the driver."""
@@ -190,6 +193,8 @@ class MysqlConnection(Connection):
         if self._beginning:
             self._beginning = False
             super().begin()
+        # What gives rows or fails does not tell whether it has begun a transaction.
+        self._begun = self._prepared and not self.get_autocommit()
         try:
             return int(super().query(sql, unbuffered=unbuffered))
         except UnicodeDecodeError as error:  # the rest of the answer stands in the way of the next
@@ -221,6 +226,7 @@ class MysqlConnection(Connection):
         """Commits the transaction, where there is one."""
         if self._in_transaction:
             super().commit()
+            self._begun = False
 
     def rollback(self) -> None:
         """Ends the transaction, where there is one. An answer that was not read to its end costs the connection."""
@@ -229,10 +235,11 @@ class MysqlConnection(Connection):
             self._force_close()
         elif self._in_transaction:
             super().rollback()
+            self._begun = False
 
     @property
     def _in_transaction(self) -> bool:
-        return bool(self.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
+        return self._begun or bool(self.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
 
     def cut(self) -> set[int]:
         """The numbers of the warnings and notes of the last statement."""

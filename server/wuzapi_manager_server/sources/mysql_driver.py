@@ -33,6 +33,7 @@ class MysqlDriver:
     port = 3306
     error: type[Exception] = err.Error
     options: Mapping[str, object] = MappingProxyType({})
+    writes_apart = True
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
@@ -42,9 +43,11 @@ class MysqlDriver:
         """See Driver."""
         return URL.create("mysql+pymysql")
 
-    def connect(self, server: SqlServer, address: str, port: int, patience: float, job: Job) -> DBAPIConnection:
+    def connect(
+        self, server: SqlServer, address: str, port: int, patience: float, job: Job, *, write: bool
+    ) -> DBAPIConnection:
         """See Driver."""
-        raw = MysqlConnection(server, port, self._context(server.tls_mode), self._timeout)
+        raw = MysqlConnection(server, port, self._context(server.tls_mode), self._timeout, autocommit=not write)
         raw.open_to(address, port, max(patience, 0.001), job)
         return cast("DBAPIConnection", raw)
 

@@ -1,25 +1,32 @@
 """Writes of MySQL and MariaDB, which say of new rows at most the first number that the server gave."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
-from wuzapi_manager_server.domain.table import Key, Row, Scalar
+from wuzapi_manager_server.domain.table import Key, Owner, Row, Scalar
 from wuzapi_manager_server.errors import QueryFailed, Text
+from wuzapi_manager_server.sources.base import Outcome
 from wuzapi_manager_server.sources.mysql_column import MysqlColumn
 from wuzapi_manager_server.sources.mysql_driver import own
 from wuzapi_manager_server.sources.mysql_errors import meaning
 from wuzapi_manager_server.sources.mysql_types import Declared
 from wuzapi_manager_server.sources.sql_pool import raw_of
-from wuzapi_manager_server.sources.sql_table import SqlColumn
-from wuzapi_manager_server.sources.sql_write import LARGEST, Values, Written, bytes_of, not_done
+from wuzapi_manager_server.sources.sql_table import SqlColumn, SqlTable
+from wuzapi_manager_server.sources.sql_write import LARGEST, Values, Written, bytes_of, not_done, not_kept
 
 CUT = frozenset({1264, 1265, 1292, 1366, 1406})
 """Warnings and notes of values that were not kept whole: they come in strict mode too, for spaces and digits."""
 
 
 class MysqlWritten(Written):
-    """Rows are read back by the key that they were given, or by the number that the server gave."""
+    """Rows are what the server gives back of them, or are read by the key that they were given or the server gave."""
+
+    def __init__(
+        self, connection: sa.Connection, table: SqlTable, owner: Owner | None, check: Callable[[], None]
+    ) -> None:
+        super().__init__(connection, table, owner, check)
+        self._made: list[Row] = []
 
     def insert(self, raws: list[Values]) -> None:
         """Makes rows of the same columns: by one statement, or a few where they are large."""
@@ -46,24 +53,40 @@ class MysqlWritten(Written):
             for raw in raws:
                 self._insert([raw])
             return
-        missing = [column for column in self.table.key if column.element.key not in raws[0]]
         statement = sa.insert(self.table.element).values([*raws] if len(raws) > 1 else raws[0])
-        connection = own(raw_of(self.connection))
-        if any(not _declared(column).given for column in missing):
-            if not connection.mariadb:
-                raise _key_needed(missing[0].column.name)
-            with self.connection.execute(statement.returning(*(column.shown for column in self.table.key))) as result:
-                self.keys += [self.key_of(raw) for raw in result.fetchall()]
-            self._whole()
+        if self.connection.dialect.insert_returning:
+            self._insert_returning(statement, len(raws))
             return
+        for column in self.table.key:
+            if column.element.key not in raws[0] and not _declared(column).given:
+                raise _key_needed(column.column.name)
         with self.connection.execute(statement) as result:
             if result.rowcount != len(raws):
                 raise not_done()
             first = int(result.lastrowid)
         self._whole()
+        step = own(raw_of(self.connection)).step
         for at, raw in enumerate(raws):
-            number = first + at * connection.step
+            number = first + at * step
             self.keys.append(self.key_of([raw.get(str(part.element.key), number) for part in self.table.key]))
+
+    def _insert_returning(self, statement: sa.Insert, count: int) -> None:
+        """As MariaDB does: no trigger of it changes a row of the same table once it is made."""
+        shown = (column.shown for column in self.finder.shape.selected)
+        with self.connection.execute(statement.returning(*shown, self.owned)) as result:
+            made = result.cursor.fetchall()
+        self._whole()
+        if len(made) != count:
+            raise not_done()
+        if not all(raw[-1] == 1 for raw in made):
+            raise not_kept()
+        rows = self.finder.shape.rows_of([raw[:-1] for raw in made])
+        self.keys += rows.keys
+        self._made += rows
+
+    def outcomes(self) -> list[Outcome]:
+        """The rows as they are once all are written."""
+        return [Outcome(row) for row in self._made] if self._made else super().outcomes()
 
     def update(self, rows: Sequence[Row], raws: Sequence[Values]) -> None:
         """Changes rows that `targets` gave, all of the same columns, by one statement."""

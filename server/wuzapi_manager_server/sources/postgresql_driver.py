@@ -105,6 +105,7 @@ class PostgresqlDriver:
     port = 5432
     error: type[Exception] = psycopg.Error
     options: Mapping[str, object] = {"use_native_hstore": False}
+    writes_apart = False
 
     def __init__(self, timeout: float) -> None:
         self._session = _SESSION.format(
@@ -117,7 +118,16 @@ class PostgresqlDriver:
         """The SQLAlchemy dialect and driver."""
         return URL.create("postgresql+psycopg")
 
-    def connect(self, server: SqlServer, address: str, port: int, patience: float, job: Job) -> DBAPIConnection:
+    def connect(
+        self,
+        server: SqlServer,
+        address: str,
+        port: int,
+        patience: float,
+        job: Job,
+        *,
+        write: bool,  # noqa: ARG002 - all connections are alike
+    ) -> DBAPIConnection:
         """See Driver."""
         until = time.monotonic() + patience
         connection = Watched(_connected(_parameters(server, address, port), until, job))

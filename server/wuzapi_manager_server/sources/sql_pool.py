@@ -30,7 +30,7 @@ from wuzapi_manager_server.upstreams.addresses import AddressGuard
 T = TypeVar("T")
 
 CONNECTIONS = 4
-"""Connections to one database as one user, and so transactions at once."""
+"""Transactions at once on one database as one user, and connections; at most one fewer more where writes are apart."""
 
 LIFE = 1800.0
 """Seconds until a connection is replaced when it is next asked for."""
@@ -57,16 +57,20 @@ class Driver(Protocol):
     error: type[Exception]
     options: Mapping[str, object]
     """More arguments of SQLAlchemy's create_engine."""
+    writes_apart: bool
+    """Whether transactions that write have connections of their own, whose sessions begin them by themselves."""
 
     def url(self) -> URL:
         """The SQLAlchemy dialect and driver, nothing else."""
         ...
 
-    def connect(self, server: SqlServer, address: str, port: int, patience: float, job: Job) -> DBAPIConnection:
+    def connect(
+        self, server: SqlServer, address: str, port: int, patience: float, job: Job, *, write: bool
+    ) -> DBAPIConnection:
         """A connection to that address within `patience` seconds, already adopted by the job; any driver error.
 
         The name that TLS verifies is the host of `server`. The session is set up as the engine's columns expect it, in
-        autocommit, with the longest statement bounded by the server too.
+        autocommit unless it is to `write` apart, with the longest statement bounded by the server too.
         """
         ...
 
@@ -86,7 +90,7 @@ class Driver(Protocol):
         ...
 
     def begin(self, raw: DBAPIConnection) -> None:
-        """Begins a transaction."""
+        """Begins a transaction, where the session does not do so by itself."""
         ...
 
     def translated(self, error: BaseException | None) -> ServiceError:
@@ -111,7 +115,7 @@ class ServerPool:
         self._thread = threading.local()
         self._making = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._engine: sa.Engine | None = None
+        self._engines: dict[bool, sa.Engine] = {}
         self._resting: asyncio.TimerHandle | None = None
         self._disposal: asyncio.Future[None] | None = None
         self._users = 0
@@ -162,18 +166,24 @@ class ServerPool:
             yield
         finally:
             self._users -= 1
-            if not self._users and self._engine is not None:
+            if not self._users and self._engines:
                 self._resting = self._loop.call_later(IDLE, self._rest)
 
     def _rest(self) -> None:
-        engine, self._engine, self._resting = self._engine, None, None
-        if engine is not None and self._loop is not None:
-            self._disposal = self._loop.run_in_executor(self._executor, engine.dispose)
+        self._resting = None
+        if self._loop is not None:
+            self._disposal = self._loop.run_in_executor(self._executor, _dispose, self._taken_engines())
+
+    def _taken_engines(self) -> list[sa.Engine]:
+        with self._making:
+            engines = list(self._engines.values())
+            self._engines.clear()
+        return engines
 
     def _once(self, work: Callable[[sa.Connection, Job], T], job: Job, *, write: bool) -> T:
         began = time.monotonic()
         try:
-            with self.faults(job), self.connected(job) as connection, self._renewed(connection):
+            with self.faults(job), self.connected(job, write=write) as connection, self._renewed(connection):
                 if write:
                     self._driver.begin(raw_of(connection))
                 result = work(connection, job)
@@ -214,11 +224,14 @@ class ServerPool:
             job.check()
             raise self._driver.translated(error) from error
 
-    def connected(self, job: Job) -> sa.Connection:
+    def connected(self, job: Job, *, write: bool = False) -> sa.Connection:
         """A connection of the pool that works for the job; in the thread that uses it."""
         self._thread.job = job
+        apart = write and self._driver.writes_apart
         with self._making:
-            engine = self._engine = self._engine or self._made()
+            engine = self._engines.get(apart)
+            if engine is None:
+                engine = self._engines[apart] = self._made(write=apart)
         return engine.connect()
 
     def adopt(self, connection: sa.Connection, job: Job) -> None:
@@ -229,10 +242,10 @@ class ServerPool:
         """Begins a transaction."""
         self._driver.begin(raw_of(connection))
 
-    def _made(self) -> sa.Engine:
+    def _made(self, *, write: bool) -> sa.Engine:
         engine = sa.create_engine(
             self._driver.url(),
-            creator=self._connect,
+            creator=partial(self._connect, write=write),
             poolclass=QueuePool,
             pool_size=CONNECTIONS,
             max_overflow=0,
@@ -247,15 +260,14 @@ class ServerPool:
         event.listen(engine, "checkout", self._check)
         return engine
 
-    def _connect(self) -> DBAPIConnection:
+    def _connect(self, *, write: bool) -> DBAPIConnection:
         job: Job = self._thread.job
         addresses = self._addresses(job)
         for at, address in enumerate(addresses):
             job.check()
             try:
-                return self._driver.connect(
-                    self.server, address, self.port, job.patience() / (len(addresses) - at), job
-                )
+                patience = job.patience() / (len(addresses) - at)
+                return self._driver.connect(self.server, address, self.port, patience, job, write=write)
             except self._driver.error as error:
                 job.check()
                 if at == len(addresses) - 1 or not isinstance(self._driver.translated(error), ConnectionFailed):
@@ -293,9 +305,7 @@ class ServerPool:
         if self._resting is not None:
             self._resting.cancel()
         await self._workers.close()
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            engine.dispose()
+        _dispose(self._taken_engines())
 
 
 class ServerPools:
@@ -362,6 +372,11 @@ class Session:
 
         with suppress(ServiceError, exc.InvalidRequestError):
             await self._turn.run(close, Deadline.after(LONGEST_WAIT))
+
+
+def _dispose(engines: list[sa.Engine]) -> None:
+    for engine in engines:
+        engine.dispose()
 
 
 _SINCE = "resting since"

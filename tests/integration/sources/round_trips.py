@@ -46,10 +46,11 @@ class Turns:
 
 
 async def turns_of(call: Call, open_proxied: AbstractAsyncContextManager[tuple[TcpProxy, RecordSource]]) -> Turns:
-    """The turns of a call on a connection that is there, to a table that is known."""
+    """The turns of a call on connections that are there, to a table that is known."""
     async with open_proxied as (proxy, source):
         await source.describe(soon())
         await source.fetch(Query(None, limit=1), soon())
+        await source.update([Change((9,), {"n": 1})], None, soon())
         turns = Turns(proxy)
         await call(source)
         return turns

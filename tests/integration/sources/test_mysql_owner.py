@@ -182,7 +182,6 @@ async def test_ids_that_the_server_would_convert_are_not_there(
     "trigger",
     [
         "BEFORE INSERT ON t FOR EACH ROW SET NEW.u = 'bob'",
-        "BEFORE INSERT ON t FOR EACH ROW SET NEW.id = NEW.id + 100",
         "BEFORE UPDATE ON t FOR EACH ROW SET NEW.u = 'ANA'",
         "BEFORE UPDATE ON t FOR EACH ROW SET NEW.id = NEW.id + 100",
     ],
@@ -201,6 +200,15 @@ async def test_triggers_that_take_the_row_away(source: OpenTable, run: Run, trig
     with pytest.raises(QueryFailed):
         await write
     assert run("SELECT * FROM t") == [(1, "ana", 1)]
+
+
+async def test_a_trigger_that_gives_a_new_row_another_key(source: OpenTable, run: Run) -> None:
+    """The row is the owner's all the same, and is given back under the key that it has."""
+    run("CREATE TABLE t (id INT PRIMARY KEY, u VARCHAR(9), n INT)")
+    run("CREATE TRIGGER x BEFORE INSERT ON t FOR EACH ROW SET NEW.id = NEW.id + 100, NEW.n = 7")
+    (made,) = await source().insert([{"id": 5, "u": "ana"}], Owner("u", "ana"), soon())
+    assert made.row is not None
+    assert (made.row.key, made.row.cells) == ((105,), (105, "ana", 7))
 
 
 async def test_an_insert_that_is_not_the_owners_is_undone(source: OpenTable, run: Run) -> None:

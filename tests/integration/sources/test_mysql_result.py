@@ -28,7 +28,7 @@ def connection() -> Iterator[MysqlConnection]:
             table_name="",
             tls_mode=TlsMode.DISABLE,
         )
-        made = own(MysqlDriver(30).connect(server, place.host, place.port, 5, Job(soon())))
+        made = own(MysqlDriver(30).connect(server, place.host, place.port, 5, Job(soon()), write=False))
         yield made
         made.close()
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
@@ -18,13 +18,16 @@ from tests.integration.sources.mysql_faults import (
 )
 from tests.integration.sources.sql_faults import SLOW, until
 from wuzapi_manager_server.domain.connection import Mysql
+from wuzapi_manager_server.domain.table import Owner
 from wuzapi_manager_server.errors import (
     Conflict,
     ConnectionFailed,
     QueryFailed,
+    ServiceError,
     TimedOut,
 )
 from wuzapi_manager_server.sources.base import Change, Query
+from wuzapi_manager_server.sources.mysql import MysqlSource
 
 __all__ = ["database", "place", "run", "table"]
 
@@ -135,6 +138,33 @@ async def test_a_deadlock_is_a_conflict(run: Run, table: Mysql) -> None:
         await other
         run("COMMIT")
         assert run("SELECT DISTINCT n FROM t") == [(200,)]
+
+
+async def test_no_transaction_stays_open_behind_a_write(run: Run, table: Mysql) -> None:
+    """Whether it was done, refused by the server, or by us: locks of a write that is over would keep others waiting."""
+    refused: list[Callable[[MysqlSource], Awaitable[object]]] = [
+        lambda source: source.insert([{"id": 1, "n": 1}], None, soon()),
+        lambda source: source.insert([{"id": 20, "n": 1}, {"id": 1, "n": 1}], None, soon()),
+        lambda source: source.update([Change((2,), {"n": 1}), Change((77,), {"n": 1})], None, soon()),
+        lambda source: source.delete([((2,), None), ((77,), None)], None, soon()),
+        lambda source: source.insert([{"id": 20, "n": 1}], Owner("n", "2"), soon()),
+    ]
+    async with opened(table) as source:
+        await source.insert([{"id": 10, "n": 1}], None, soon())
+        assert open_transactions(run) == 0
+        for write in refused:
+            with pytest.raises(ServiceError):
+                await write(source)
+            assert open_transactions(run) == 0
+        assert run("SELECT id FROM t WHERE n <> 0") == [(10,)]
+
+
+def open_transactions(run: Run) -> int:
+    ((count,),) = run(
+        "SELECT COUNT(*) FROM information_schema.INNODB_TRX JOIN information_schema.PROCESSLIST"
+        " ON trx_mysql_thread_id = ID WHERE DB = DATABASE()"
+    )
+    return int(str(count))
 
 
 async def test_a_table_that_is_altered_between_two_calls(run: Run, table: Mysql) -> None:
