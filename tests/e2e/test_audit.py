@@ -2,19 +2,21 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 import grpc
 import pytest
+from google.protobuf import json_format
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.contract.calls import Caller
 from tests.contract.server import World, world_in
 from wuzapi_manager.v1 import branding_pb2 as branding
 from wuzapi_manager.v1 import connection_pb2 as connections
+from wuzapi_manager.v1 import maintenance_pb2 as maintenance
 from wuzapi_manager.v1 import record_pb2 as records
 
 PASSWORD, TOKEN = "planted-password-1", "planted-token-of-ana"
@@ -109,6 +111,39 @@ def test_connections_are_told_with_facts_and_without_secrets(world: World) -> No
     assert (delete.before, delete.after) == ({"deleted": False}, {"deleted": True})
     assert PASSWORD not in str(found)
     assert TOKEN not in str(found)
+
+
+@pytest.mark.parametrize("nested", [lambda inner: {"a": inner}, lambda inner: [inner]], ids=["objects", "lists"])
+def test_deeply_nested_facts_can_be_listed(world: World, nested: Callable[[object], object]) -> None:
+    """As deep as a connection may have them: what no answer could carry is the text that it is."""
+    table = shared_table(world, [])
+    deepest = 0
+    for levels in range(20, 60):
+        view: object = 1
+        for _ in range(levels):
+            view = nested(view)
+        change = connections.UpdateConnectionRequest(connection=connections.Connection(id=table))
+        json_format.ParseDict({"v": view}, change.connection.view_configuration)
+        change.update_mask.paths.append("view_configuration")
+        try:
+            world.admin.connections.UpdateConnection(change)
+        except grpc.RpcError:
+            break
+        deepest = levels
+        (event,) = world.admin.maintenance.ListAuditEvents(maintenance.ListAuditEventsRequest(page_size=1)).events
+        assert unfolded(json_format.MessageToDict(event.after)["view_configuration"]["v"]) == unfolded(view)
+    assert deepest > 28
+
+
+def unfolded(value: object) -> str:
+    """What is nested, with the texts of JSON in it as what they say, so many levels of what."""
+    levels = 0
+    while not isinstance(value, int | float):
+        if isinstance(value, str):
+            value = json.loads(value)
+        levels += 1
+        value = value["a"] if isinstance(value, dict) else value[0] if isinstance(value, list) else value
+    return f"{levels} {value:g}"
 
 
 def test_records_are_told_by_ids_and_fields(world: World) -> None:

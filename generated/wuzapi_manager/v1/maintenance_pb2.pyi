@@ -1272,7 +1272,9 @@ class AuditEvent(_message.Message):
 
     @_builtins.property
     def before(self) -> _struct_pb2.Struct:
-        """The facts that changed, as they were. No secrets and no values of records; users by a keyed digest."""
+        """The facts that changed, as they were. No secrets and no values of records; users by a keyed digest. What is nested
+        in more than 28 levels is a JSON text.
+        """
 
     @_builtins.property
     def after(self) -> _struct_pb2.Struct:

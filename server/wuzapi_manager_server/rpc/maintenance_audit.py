@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import orjson
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from wuzapi_manager.v1 import maintenance_pb2 as pb
-from wuzapi_manager_server.domain.audit import ActorKind, AuditEvent
+from wuzapi_manager_server.domain.audit import ActorKind, AuditEvent, Facts
+from wuzapi_manager_server.domain.table import Json
 from wuzapi_manager_server.errors import InvalidInput, Text, Violation
 from wuzapi_manager_server.rpc.call import current
 from wuzapi_manager_server.rpc.convert_common import timestamp_to
@@ -17,6 +19,7 @@ from wuzapi_manager_server.services.page_tokens import PageTokens, page_size
 from wuzapi_manager_server.storage.audit import AuditFilter
 
 _DEFAULT_PAGE, _LARGEST_PAGE = 100, 1_000
+_LEVELS = 28  # protobuf reads 100 levels of messages; an object within another takes three, and the answer itself a few
 _ACTORS: dict[str, ActorKind | None] = {"": None, "admin": "admin", "user": "user", "system": "system"}
 
 
@@ -80,7 +83,22 @@ def _event_to(event: AuditEvent) -> pb.AuditEvent:
         peer=event.actor.peer,
     )
     if event.deed.before:
-        message.before.update(event.deed.before)
+        message.before.update(_shown(event.deed.before))
     if event.deed.after:
-        message.after.update(event.deed.after)
+        message.after.update(_shown(event.deed.after))
     return message
+
+
+def _shown(facts: Facts) -> dict[str, Json]:
+    return {name: _shallow(fact) for name, fact in facts.items()}
+
+
+def _shallow(value: Json, levels: int = _LEVELS) -> Json:
+    """The value; what is nested more deeply as its JSON text."""
+    if not isinstance(value, dict | list):
+        return value
+    if not levels:
+        return orjson.dumps(value).decode()
+    if isinstance(value, dict):
+        return {key: _shallow(item, levels - 1) for key, item in value.items()}
+    return [_shallow(item, levels - 1) for item in value]
