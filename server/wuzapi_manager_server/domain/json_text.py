@@ -8,7 +8,7 @@ from typing import NoReturn, cast
 from wuzapi_manager_server.domain.table import Json
 
 
-class _Spelled(float):
+class SpelledNumber(float):
     """A JSON number that no double is spelled as: the nearest double, which still knows its digits."""
 
     spelling: str
@@ -17,6 +17,7 @@ class _Spelled(float):
         return self.spelling
 
     def is_integer(self) -> bool:
+        """False: its digits say more."""
         return False
 
 
@@ -27,7 +28,7 @@ def _json_number(text: str) -> float:
             return number
     except InvalidOperation:  # an exponent beyond all bounds
         pass
-    spelled = _Spelled(number)
+    spelled = SpelledNumber(number)
     spelled.spelling = text
     return spelled
 
@@ -72,7 +73,7 @@ def _no_constant(name: str) -> NoReturn:
 def parse_json(text: str) -> Json:
     """The value of a JSON text. ValueError for what is none, for NaN and Infinity and for a key that stands twice.
 
-    A decimal column takes every digit of its numbers, also those that a double does not keep.
+    A number that no double is spelled as is a SpelledNumber: a decimal column takes every digit of it.
     """
     try:
         return cast(

@@ -15,13 +15,15 @@ from decimal import Decimal
 from typing import cast
 from uuid import UUID
 
-from wuzapi_manager_server.domain.json_text import parse_json
+from wuzapi_manager_server.domain.json_text import SpelledNumber, parse_json
 from wuzapi_manager_server.domain.table import Cell, Column, ColumnType, Json, JsonDocument
 from wuzapi_manager_server.errors import QueryFailed, Text
 
 EXACT = 2**53 - 1
 MAX_DIGITS = 1_000
 MAX_LEVELS = 32  # of a document; protobuf reads 100 levels of messages, and an object within another takes three
+
+_SHOWN = 40  # characters of a number in an error
 
 _INTEGER = re.compile(r"-?[0-9]{1,1000}")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,999})(\.[0-9]{1,1000})?([eE][+-]?[0-9]{1,4})?")
@@ -339,6 +341,11 @@ def _whole_numbers(value: Json, levels: int = MAX_LEVELS) -> Json:
     if isinstance(value, float):
         if not math.isfinite(value):
             raise Refused("holds a number that no double holds", "contém um número que não cabe em double")
+        if isinstance(value, SpelledNumber):
+            raise Refused(
+                f"holds a number with more digits than a double keeps: {value.spelling[:_SHOWN]}",
+                f"contém um número com mais dígitos do que um double mantém: {value.spelling[:_SHOWN]}",
+            )
         return _whole(value)
     return checked_text(value) if isinstance(value, str) else value
 

@@ -302,6 +302,8 @@ def test_json_numbers_keep_their_digits() -> None:
     for kind, text in (
         (ColumnType.FLOAT, "1e400"),
         (ColumnType.JSON, "[1e400]"),
+        (ColumnType.JSON, '{"a": [0.1234567890123456789]}'),
+        (ColumnType.ARRAY, "[0.1234567890123456789]"),
         (ColumnType.INTEGER, "9007199254740991.4"),
         (ColumnType.DECIMAL, "1e99999999999999999999"),
     ):
