@@ -114,7 +114,7 @@ class Connections:
             wanted, before = merged(), self.get(identifier)
             moved = wanted.source != before.source
             secret = {"secret": "replaced"} if wanted.source.secret else {}
-            return self._changed(before, self.store.replace(wanted, None), secret)
+            return self._changed(before, self.store.replace(wanted), secret)
 
         changed = await self._database.write(replaced)
         if moved:  # what calls are reading elsewhere is not cut off
@@ -130,7 +130,7 @@ class Connections:
 
         def set_it() -> Connection:
             before = self._current(identifier, etag)
-            return self._changed(before, self.store.set_status(identifier, status, None))
+            return self._changed(before, self.store.set_status(identifier, status))
 
         return await self._database.write(set_it)
 
@@ -144,7 +144,7 @@ class Connections:
                 raise InvalidInput(violations)
             if validate_only:
                 return replace(current, assigned_users=everyone)
-            return self._changed(current, self.store.assign(identifier, users, None))
+            return self._changed(current, self.store.assign(identifier, users))
 
         return assigned() if validate_only else await self._database.write(assigned)
 
@@ -156,7 +156,7 @@ class Connections:
 
         def unassigned() -> Connection:
             before = self._current(identifier, etag)
-            return self._changed(before, self.store.unassign(identifier, users, None))
+            return self._changed(before, self.store.unassign(identifier, users))
 
         return await self._database.write(unassigned)
 
@@ -168,7 +168,7 @@ class Connections:
             if validate_only:
                 now = self.store.now()
                 return encode([replace(each, delete_time=now) for each in found])
-            return encode([self._changed(each, self.store.delete(each.id, None)) for each in found])
+            return encode([self._changed(each, self.store.delete(each.id)) for each in found])
 
         if validate_only:
             return deleted()
@@ -192,7 +192,7 @@ class Connections:
             _expect(current, etag)
             if validate_only:
                 return replace(current, delete_time=None)
-            return self._changed(current, self.store.undelete(identifier, None))
+            return self._changed(current, self.store.undelete(identifier))
 
         return undeleted() if validate_only else await self._database.write(undeleted)
 

@@ -10,7 +10,7 @@ from peewee import SQL, Tuple
 
 from wuzapi_manager_server.domain.connection import Connection, ConnectionStatus, ConnectionTest, ConnectionType
 from wuzapi_manager_server.domain.table import Step
-from wuzapi_manager_server.errors import AlreadyExists, NotFound, Text, etag_mismatch
+from wuzapi_manager_server.errors import AlreadyExists, NotFound, Text
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.storage.assignments import Assignments, Head
 from wuzapi_manager_server.storage.checksums import intact
@@ -87,9 +87,8 @@ class ConnectionFilter:
 class ConnectionStore:
     """Keeps connections, their secrets and their users.
 
-    Changes give the connection as it is then, without its secret. They raise NotFound where it is not there or deleted,
-    and Conflict with the current etag where `expected_version` is given and not the current one. DatabaseError
-    DATA_LOSS tells of a secret that does not decrypt.
+    Changes give the connection as it is then, without its secret. They raise NotFound where it is not there or deleted.
+    DatabaseError DATA_LOSS tells of a secret that does not decrypt.
     """
 
     def __init__(self, database: Database, box: SecretBox, clock: Clock) -> None:
@@ -171,14 +170,14 @@ class ConnectionStore:
         self._users.set(connection_id, connection.assigned_users)
         return self._stored(connection_id)
 
-    def replace(self, connection: Connection, expected_version: int | None) -> Connection:
+    def replace(self, connection: Connection) -> Connection:
         """Stores a connection in place of the one of its id.
 
         The stored secret stays where `source.secret` is empty and `source.has_secret` is true and the type of the
         source is the same, else the given one takes its place.
         """
         connection_id = connection.id
-        self._expect(connection_id, expected_version)
+        self._expect(connection_id)
         before = StoredConnection(*self._database.rows(_BY_ID, {"id": connection_id})[0])
         self._database.changed(_REPLACE, values_of(connection) | self._change(connection_id))
         source = connection.source
@@ -188,37 +187,37 @@ class ConnectionStore:
         self._users.set(connection_id, connection.assigned_users)
         return self._stored(connection_id)
 
-    def set_status(self, connection_id: int, status: ConnectionStatus, expected_version: int | None) -> Connection:
+    def set_status(self, connection_id: int, status: ConnectionStatus) -> Connection:
         """Sets the status alone."""
-        self._expect(connection_id, expected_version)
+        self._expect(connection_id)
         self._database.changed(_SET_STATUS, {"status": status_text(status), **self._change(connection_id)})
         return self._stored(connection_id)
 
     def set_tested(self, connection_id: int, steps: Sequence[Step]) -> Connection:
         """Keeps how a test went that ended now, and sets the status by it."""
-        self._expect(connection_id, None)
+        self._expect(connection_id)
         test = ConnectionTest(self._clock(), tuple(steps))
         status = ConnectionStatus.CONNECTED if test.ok else ConnectionStatus.ERROR
         values = {"status": status_text(status), "last_test": test_text(test), **self._change(connection_id)}
         self._database.changed(_SET_TESTED, values)
         return self._stored(connection_id)
 
-    def assign(self, connection_id: int, users: Iterable[str], expected_version: int | None) -> Connection:
+    def assign(self, connection_id: int, users: Iterable[str]) -> Connection:
         """Adds users. Where all are assigned already, nothing changes, the version neither."""
-        return self._change_users(connection_id, expected_version, lambda: self._users.add(connection_id, users))
+        return self._change_users(connection_id, lambda: self._users.add(connection_id, users))
 
-    def unassign(self, connection_id: int, users: Iterable[str], expected_version: int | None) -> Connection:
+    def unassign(self, connection_id: int, users: Iterable[str]) -> Connection:
         """Removes users. Where none is assigned, nothing changes, the version neither."""
-        return self._change_users(connection_id, expected_version, lambda: self._users.remove(connection_id, users))
+        return self._change_users(connection_id, lambda: self._users.remove(connection_id, users))
 
-    def delete(self, connection_id: int, expected_version: int | None) -> Connection:
+    def delete(self, connection_id: int) -> Connection:
         """Marks a connection as deleted; `purge` removes it later."""
-        self._expect(connection_id, expected_version)
+        self._expect(connection_id)
         return self._set_deleted(connection_id, moment_text(self._clock()))
 
-    def undelete(self, connection_id: int, expected_version: int | None) -> Connection:
+    def undelete(self, connection_id: int) -> Connection:
         """Takes the mark away. AlreadyExists where there is none."""
-        if self._expect(connection_id, expected_version, deleted=True) is None:
+        if self._expect(connection_id, deleted=True) is None:
             raise AlreadyExists(
                 Text(f"Connection {connection_id} is not deleted", f"A conexão {connection_id} não está excluída"),
                 metadata={"id": str(connection_id)},
@@ -252,8 +251,8 @@ class ConnectionStore:
             values[column] = self._box.encrypt(connection_place(connection_id, column), connection.source.secret)
         self._database.changed(_SET_SECRETS, {"id": connection_id, **values})
 
-    def _change_users(self, connection_id: int, expected_version: int | None, change: Callable[[], bool]) -> Connection:
-        self._expect(connection_id, expected_version)
+    def _change_users(self, connection_id: int, change: Callable[[], bool]) -> Connection:
+        self._expect(connection_id)
         if change():
             self._database.changed(_TOUCH, self._change(connection_id))
         return self._stored(connection_id)
@@ -265,17 +264,15 @@ class ConnectionStore:
     def _change(self, connection_id: int) -> dict[str, object]:
         return {"id": connection_id, "updated_at": moment_text(self._clock())}
 
-    def _expect(self, connection_id: int, version: int | None, *, deleted: bool = False) -> str | None:
-        """When it was deleted, if it was. Raises where it is not there as it is expected."""
+    def _expect(self, connection_id: int, *, deleted: bool = False) -> str | None:
+        """When it was deleted, if it was. NotFound where it is not there, or is deleted and should not be."""
         found = self._database.rows(_VERSION, {"id": connection_id})
         if not found or (found[0][1] and not deleted):
             raise NotFound(
                 Text(f"There is no connection {connection_id}", f"Conexão {connection_id} não encontrada"),
                 metadata={"id": str(connection_id)},
             )
-        current, deleted_at = found[0]
-        if version is not None and version != current:
-            raise etag_mismatch(str(current))
+        deleted_at = found[0][1]
         return str(deleted_at) if deleted_at else None
 
     def _stored(self, connection_id: int) -> Connection:

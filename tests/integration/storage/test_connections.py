@@ -19,7 +19,7 @@ from wuzapi_manager_server.domain.connection import (
     Source,
     Sqlite,
 )
-from wuzapi_manager_server.errors import AlreadyExists, Conflict, NotFound
+from wuzapi_manager_server.errors import AlreadyExists, NotFound
 from wuzapi_manager_server.secret_box import SecretBox
 from wuzapi_manager_server.storage.connections import ConnectionFilter, ConnectionStore, Head
 from wuzapi_manager_server.storage.database import Database
@@ -55,7 +55,7 @@ async def test_every_type_of_source_comes_back_as_it_was(
 async def test_ids_are_never_used_again(database: Database, store: ConnectionStore, clock: Clock) -> None:
     """A connection made after the newest was purged gets a new id, so nothing kept under the old one fits it."""
     first = (await created(database, store, connection()))[0]
-    await database.write(lambda: store.delete(first.id, None))
+    await database.write(lambda: store.delete(first.id))
     assert await database.write(lambda: store.purge(clock() + timedelta(days=1))) == [1]
     assert (await created(database, store, connection()))[0].id == first.id + 1
 
@@ -72,7 +72,7 @@ async def test_replace_changes_everything_and_counts(database: Database, store: 
     made = (await created(database, store, connection()))[0]
     clock.forward(hours=1)
     wanted = Connection("other", Mysql("h", 1, "d", "u", "t"), assigned_users=("ana", "new"), id=made.id)
-    changed = await database.write(lambda: store.replace(wanted, 1))
+    changed = await database.write(lambda: store.replace(wanted))
     assert changed == replace(wanted, version=2, create_time=made.create_time, update_time=changed.update_time)
     assert made.update_time is not None
     assert changed.update_time is not None
@@ -97,7 +97,7 @@ async def test_replace_keeps_sets_or_removes_the_secret(
 ) -> None:
     """It stays where it is not given but said to be there, unless the source becomes one of another type."""
     await created(database, store, connection(PG))
-    changed = await database.write(lambda: store.replace(connection(source, id=1), None))
+    changed = await database.write(lambda: store.replace(connection(source, id=1)))
     assert changed.source.has_secret is bool(secret)
     found = store.get(1, secrets=True)
     assert found is not None
@@ -108,59 +108,59 @@ async def test_replace_keeps_the_order_of_users(database: Database, store: Conne
     """Users come back in the order given, once each, whether they were there before or not."""
     await created(database, store, connection(assigned_users=("a", "b", "c", "d", "a")))
     for users in (("a", "b", "c", "d"), ("d", "x", "b"), ("b", "d", "x"), (), ("y",)):
-        changed = await database.write(partial(store.replace, connection(id=1, assigned_users=users), None))
+        changed = await database.write(partial(store.replace, connection(id=1, assigned_users=users)))
         assert changed.assigned_users == users
 
 
 async def test_assign_and_unassign_change_only_what_they_name(database: Database, store: ConnectionStore) -> None:
     """New users are appended, known ones stay; where nothing changes, neither version nor time does."""
     made = (await created(database, store, connection(assigned_users=("a", "b"))))[0]
-    same = await database.write(lambda: store.assign(1, ["b", "a"], 1))
+    same = await database.write(lambda: store.assign(1, ["b", "a"]))
     assert same == made
-    more = await database.write(lambda: store.assign(1, ["c", "a", "c"], 1))
+    more = await database.write(lambda: store.assign(1, ["c", "a", "c"]))
     assert (more.assigned_users, more.version) == (("a", "b", "c"), 2)
     assert more.update_time != made.update_time
-    less = await database.write(lambda: store.unassign(1, ["a", "nobody"], 2))
+    less = await database.write(lambda: store.unassign(1, ["a", "nobody"]))
     assert (less.assigned_users, less.version) == (("b", "c"), 3)
-    assert await database.write(lambda: store.unassign(1, ["a"], 3)) == less
-    empty = await database.write(lambda: store.unassign(1, ["b", "c"], None))
-    assert (await database.write(lambda: store.assign(1, ["z"], None))).assigned_users == ("z",)
+    assert await database.write(lambda: store.unassign(1, ["a"])) == less
+    empty = await database.write(lambda: store.unassign(1, ["b", "c"]))
+    assert (await database.write(lambda: store.assign(1, ["z"]))).assigned_users == ("z",)
     assert (empty.assigned_users, empty.version) == ((), 4)
 
 
 async def test_status_alone(database: Database, store: ConnectionStore) -> None:
     """Only status, version and update time change."""
     made = (await created(database, store, connection()))[0]
-    changed = await database.write(lambda: store.set_status(1, ConnectionStatus.ERROR, 1))
+    changed = await database.write(lambda: store.set_status(1, ConnectionStatus.ERROR))
     assert changed == replace(made, status=ConnectionStatus.ERROR, version=2, update_time=changed.update_time)
 
 
 async def test_delete_hides_and_undelete_brings_back(database: Database, store: ConnectionStore) -> None:
     """A deleted connection is still to be read by who asks for it, and comes back with its users and secret."""
     await created(database, store, connection(PG))
-    gone = await database.write(lambda: store.delete(1, 1))
+    gone = await database.write(lambda: store.delete(1))
     assert gone.delete_time is not None
     assert store.get(1) == gone
     assert store.get(1, deleted=False) is None
     assert store.version(1) == 2
-    back = await database.write(lambda: store.undelete(1, 2))
+    back = await database.write(lambda: store.undelete(1))
     assert (back.delete_time, back.version, back.assigned_users) == (None, 3, gone.assigned_users)
     found = store.get(1, secrets=True, deleted=False)
     assert found is not None
     assert found.source.secret == "pg-password"
     with pytest.raises(AlreadyExists):
-        await database.write(lambda: store.undelete(1, None))
+        await database.write(lambda: store.undelete(1))
 
 
-Change = Callable[[ConnectionStore, int | None], Connection]
+Change = Callable[[ConnectionStore], Connection]
 
 CHANGES: dict[str, Change] = {
-    "replace": lambda store, version: store.replace(connection(id=1), version),
-    "set_status": lambda store, version: store.set_status(1, ConnectionStatus.ERROR, version),
-    "assign": lambda store, version: store.assign(1, ["x"], version),
-    "unassign": lambda store, version: store.unassign(1, ["x"], version),
-    "delete": lambda store, version: store.delete(1, version),
-    "undelete": lambda store, version: store.undelete(1, version),
+    "replace": lambda store: store.replace(connection(id=1)),
+    "set_status": lambda store: store.set_status(1, ConnectionStatus.ERROR),
+    "assign": lambda store: store.assign(1, ["x"]),
+    "unassign": lambda store: store.unassign(1, ["x"]),
+    "delete": lambda store: store.delete(1),
+    "undelete": lambda store: store.undelete(1),
 }
 
 
@@ -170,30 +170,18 @@ async def test_a_change_of_what_is_not_there_is_not_found(
 ) -> None:
     """The error names the id and is in the words of the original application."""
     with pytest.raises(NotFound) as raised:
-        await database.write(lambda: change(store, None))
+        await database.write(lambda: change(store))
     assert raised.value.metadata == {"id": "1"}
     assert raised.value.text.pt == "Conexão 1 não encontrada"
-
-
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-async def test_a_change_of_another_version_is_refused(
-    database: Database, store: ConnectionStore, change: Change
-) -> None:
-    """An etag that is not current changes nothing and is answered with the current one."""
-    before = (await created(database, store, connection()))[0]
-    with pytest.raises(Conflict) as raised:
-        await database.write(lambda: change(store, 7))
-    assert raised.value.metadata == {"etag": "1"}
-    assert store.get(1) == before
 
 
 @pytest.mark.parametrize("change", [change for name, change in CHANGES.items() if name != "undelete"])
 async def test_a_deleted_connection_is_not_changed(database: Database, store: ConnectionStore, change: Change) -> None:
     """To changes it is as if it were not there."""
     await created(database, store, connection())
-    gone = await database.write(lambda: store.delete(1, None))
+    gone = await database.write(lambda: store.delete(1))
     with pytest.raises(NotFound):
-        await database.write(lambda: change(store, None))
+        await database.write(lambda: change(store))
     assert store.get(1) == gone
 
 
@@ -205,9 +193,9 @@ async def test_purge_removes_what_was_deleted_long_ago(
     database = Database.open(path, Pragmas(foreign_keys=foreign_keys))
     store = ConnectionStore(database, box, clock)
     await created(database, store, *(connection() for _ in range(3)))
-    await database.write(lambda: store.delete(1, None))
+    await database.write(lambda: store.delete(1))
     clock.forward(days=29)
-    await database.write(lambda: store.delete(2, None))
+    await database.write(lambda: store.delete(2))
     clock.forward(days=2)
     assert await database.write(lambda: store.purge(clock() - timedelta(days=30))) == [1]
     assert await database.write(lambda: store.purge(clock() - timedelta(days=30))) == []
@@ -240,7 +228,7 @@ async def test_pages_put_together_are_the_whole_in_order(
 ) -> None:
     """Pages of every size give every connection once, in the order of the column and then of the id."""
     await many(database, store)
-    await database.write(lambda: store.set_status(5, ConnectionStatus.ERROR, None))
+    await database.write(lambda: store.set_status(5, ConnectionStatus.ERROR))
     by_id = {each.id: each for each in store.get_many(range(1, 13))}
     wanted = sorted(by_id, key=lambda number: (getattr(by_id[number], column), number), reverse=downwards)
     for size in (1, 5, 100):
@@ -295,7 +283,7 @@ async def test_a_name_is_looked_for_literally(database: Database, store: Connect
 async def test_deleted_ones_are_listed_only_when_asked_for(database: Database, store: ConnectionStore) -> None:
     """`show_deleted` adds them."""
     await created(database, store, connection(), connection())
-    await database.write(lambda: store.delete(1, None))
+    await database.write(lambda: store.delete(1))
     for shown, expected in ((False, [2]), (True, [1, 2])):
         heads = store.page(ConnectionFilter(show_deleted=shown), ("create_time", False), None, 9)
         assert [head.id for head in heads] == expected

@@ -38,7 +38,7 @@ async def test_no_secret_is_readable_in_the_files(
         await database.write(partial(store.create, connection(source, assigned_users=tuple(planted[5:7]))))
     await database.write(lambda: requests.begin(planted[7].encode(), planted[8].encode()))
     await database.write(lambda: requests.finish(planted[7].encode(), planted[0].encode()))
-    await database.write(lambda: store.replace(connection(SOURCES[0], id=1, assigned_users=()), None))
+    await database.write(lambda: store.replace(connection(SOURCES[0], id=1, assigned_users=())))
     for moment in ("open", "closed"):
         found = kept_bytes(path)
         assert "Conexão".encode() in found, moment
@@ -92,7 +92,7 @@ async def test_rotation_brings_everything_under_the_first_key(
     monkeypatch.setattr(rotation, "BATCH", 3)
     requests = IdempotencyStore(database, box, clock)
     await database.write(lambda: [store.create(connection(source)) for source in SOURCES])
-    await database.write(lambda: store.delete(2, None))
+    await database.write(lambda: store.delete(2))
     for number in range(4):
         await database.write(partial(requests.begin, bytes([number]), b"body"))
     await database.write(lambda: requests.finish(b"\0", b"answer"))
@@ -137,10 +137,10 @@ async def test_everything_works_before_and_during_a_rotation(
     assert store.is_assigned(1, ["ana"])
     assert [head.id for head in store.user_page(("bob", "ana"), 0, 9)] == [1]
     assert [head.id for head in store.page(ConnectionFilter(assigned_user="bob"), ("name", True), None, 9)] == [1]
-    assert (await database.write(lambda: store.assign(1, ["ana"], None))).version == 1
-    changed = await database.write(lambda: store.replace(connection(id=1, assigned_users=("bob", "ana", "new")), None))
+    assert (await database.write(lambda: store.assign(1, ["ana"]))).version == 1
+    changed = await database.write(lambda: store.replace(connection(id=1, assigned_users=("bob", "ana", "new"))))
     assert changed.assigned_users == ("bob", "ana", "new")
-    assert (await database.write(lambda: store.unassign(1, ["bob"], None))).assigned_users == ("ana", "new")
+    assert (await database.write(lambda: store.unassign(1, ["bob"]))).assigned_users == ("ana", "new")
     requests = IdempotencyStore(database, both, clock)
     assert await database.write(lambda: requests.begin(b"scope", b"body")) == b"answer"
     await database.write(lambda: requests.abandon(b"scope"))

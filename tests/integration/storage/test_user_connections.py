@@ -34,7 +34,7 @@ async def test_found_by_id_and_by_token_once_each(database: Database, store: Con
 async def test_deleted_ones_are_not_a_users(database: Database, store: ConnectionStore) -> None:
     """A deleted connection leaves the user's list and does not make pages shorter."""
     await database.write(lambda: [store.create(connection(assigned_users=("me",))) for _ in range(4)])
-    await database.write(lambda: store.delete(2, None))
+    await database.write(lambda: store.delete(2))
     assert [head.id for head in store.user_page(("me",), 0, 2)] == [1, 3]
 
 
