@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-_PAUSES = 2.0
+_PAUSES = 3.0
 """Seconds of rest for each second of work beside a main thread that is busy all the time."""
 
 _LONGEST = 0.5

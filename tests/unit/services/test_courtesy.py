@@ -40,9 +40,9 @@ def busy(thread: threading.Thread) -> None:
 
 
 def test_it_rests_beside_a_busy_main_thread() -> None:
-    """No longer than twice its work: the main thread had half of the time or more."""
+    """No longer than three times its work."""
     (rest,) = rests_beside(busy, least=0.1 * WORK)
-    assert 0.1 * WORK < rest <= 2.5 * WORK
+    assert 0.1 * WORK < rest <= 3.5 * WORK
 
 
 def test_it_does_not_rest_beside_an_idle_one() -> None:
