@@ -88,6 +88,7 @@ class MysqlConnection(Connection):
         self, server: SqlServer, port: int, context: ssl.SSLContext | None, timeout: float, *, autocommit: bool
     ) -> None:
         self._context = context
+        self._autocommit = autocommit
         self._longest = timeout
         self._job: Job | None = None
         self._adopting = threading.Lock()
@@ -109,7 +110,7 @@ class MysqlConnection(Connection):
             charset="utf8mb4",
             conv=_CONVERTERS,
             client_flag=CLIENT.FOUND_ROWS,
-            autocommit=autocommit,
+            autocommit=None,
             defer_connect=True,
             auth_plugin_map=dict.fromkeys(_INSECURE, _Refused),
             ssl=context if server.tls_mode not in {TlsMode.DISABLE, TlsMode.PREFER} else None,
@@ -147,14 +148,15 @@ class MysqlConnection(Connection):
             raise
 
     def _prepare(self) -> None:
+        self.mariadb = "mariadb" in self.server_version.lower()
         with self.cursor() as cursor:
             cursor.execute(
                 f"SET SESSION sql_mode='{','.join(_MODES)}', time_zone='+00:00', max_sort_length={SORT_BYTES},"
-                f" lock_wait_timeout={LONGEST_WAIT:.0f}, innodb_lock_wait_timeout={LONGEST_WAIT:.0f}"
+                f" autocommit={self._autocommit:d}, {self._bounds()}"
             )
+            self._bound = self._wanted
             cursor.execute("SELECT @@max_allowed_packet, @@auto_increment_increment")
             self._largest, self.step = cursor.fetchone() or (1 << 20, 1)
-        self.mariadb = "mariadb" in self.server_version.lower()
         self._prepared = True
 
     def adopt(self, job: Job, patience: float | None = None) -> None:
@@ -217,10 +219,13 @@ class MysqlConnection(Connection):
         return result.affected_rows
 
     def _set_bounds(self) -> None:
+        super().query(f"SET SESSION {self._bounds()}")
+        self._bound = self._wanted
+
+    def _bounds(self) -> str:
         wait = min(self._wanted, int(LONGEST_WAIT))
         longest = f"max_statement_time={self._wanted}" if self.mariadb else f"max_execution_time={self._wanted * 1000}"
-        super().query(f"SET SESSION {longest}, lock_wait_timeout={wait}, innodb_lock_wait_timeout={wait}")
-        self._bound = self._wanted
+        return f"{longest}, lock_wait_timeout={wait}, innodb_lock_wait_timeout={wait}"
 
     def commit(self) -> None:
         """Commits the transaction, where there is one."""

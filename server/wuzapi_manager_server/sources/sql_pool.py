@@ -170,15 +170,14 @@ class ServerPool:
                 self._resting = self._loop.call_later(IDLE, self._rest)
 
     def _rest(self) -> None:
+        """Closes the connections. What SQLAlchemy has learned of the server, in five or six turns, it keeps."""
         self._resting = None
         if self._loop is not None:
-            self._disposal = self._loop.run_in_executor(self._executor, _dispose, self._taken_engines())
+            self._disposal = self._loop.run_in_executor(self._executor, self._dispose)
 
-    def _taken_engines(self) -> list[sa.Engine]:
-        with self._making:
-            engines = list(self._engines.values())
-            self._engines.clear()
-        return engines
+    def _dispose(self) -> None:
+        for engine in tuple(self._engines.values()):
+            engine.dispose()
 
     def _once(self, work: Callable[[sa.Connection, Job], T], job: Job, *, write: bool) -> T:
         began = time.monotonic()
@@ -305,7 +304,7 @@ class ServerPool:
         if self._resting is not None:
             self._resting.cancel()
         await self._workers.close()
-        _dispose(self._taken_engines())
+        self._dispose()
 
 
 class ServerPools:
@@ -372,11 +371,6 @@ class Session:
 
         with suppress(ServiceError, exc.InvalidRequestError):
             await self._turn.run(close, Deadline.after(LONGEST_WAIT))
-
-
-def _dispose(engines: list[sa.Engine]) -> None:
-    for engine in engines:
-        engine.dispose()
 
 
 _SINCE = "resting since"

@@ -45,6 +45,25 @@ class Turns:
         return False
 
 
+READ: Call = CALLS["list"]
+WRITE: Call = CALLS["update"]
+
+
+async def turns_after_rests(
+    call: Call,
+    open_proxied: AbstractAsyncContextManager[tuple[TcpProxy, RecordSource]],
+    rested: Callable[[], Awaitable[None]],
+) -> int:
+    """The turns of a call to a table that is known, after all connections were closed because nobody worked."""
+    async with open_proxied as (proxy, source):
+        for known in (READ, WRITE):
+            await known(source)
+            await rested()
+        turns = Turns(proxy)
+        await call(source)
+        return turns.count
+
+
 async def turns_of(call: Call, open_proxied: AbstractAsyncContextManager[tuple[TcpProxy, RecordSource]]) -> Turns:
     """The turns of a call on connections that are there, to a table that is known."""
     async with open_proxied as (proxy, source):
