@@ -324,7 +324,7 @@ class OpenTable:
 
     def _etags(self, columns: Sequence[Sequence[Written]]) -> list[str]:
         """Change whenever any cell of the row does; keyed, so that they tell nothing of cells that are not shown."""
-        return self.box.fast_digests("record etag", (_spelled(cells) for cells in zip(*columns, strict=True)))
+        return self.box.fast_digests("record etag", _spelled(list(zip(*columns, strict=True))))
 
     def guard(self, etag: str) -> Guard | None:
         """Refuses a row whose etag is another; None without an etag."""
@@ -368,11 +368,13 @@ class OpenTable:
         return [Result(None if row is None else self.record(row, self.fields.all), error) for row, error in outcomes]
 
 
-def _spelled(cells: Sequence[Written]) -> bytes:
+def _spelled(rows: Sequence[Sequence[Written]]) -> list[bytes]:
     try:
-        return orjson.dumps(cells)
-    except TypeError:  # a text that is no Unicode
-        return repr(cells).encode("utf-8", "surrogatepass")
+        return list(map(orjson.dumps, rows))
+    except TypeError:  # a text that is no Unicode: its row is spelled in another way, the others as always
+        if len(rows) > 1:
+            return [spelled for row in rows for spelled in _spelled([row])]
+        return [repr(rows[0]).encode("utf-8", "surrogatepass")]
 
 
 def _offset(after: Key) -> int:

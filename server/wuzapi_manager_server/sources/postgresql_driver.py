@@ -65,6 +65,11 @@ class Watched(psycopg.Connection[tuple[Any, ...]]):
         """How values come and go: the same for all connections."""
         return ADAPTERS
 
+    def rollback(self) -> None:
+        """Ends the transaction, where there is one: the pool asks for it behind each piece of work."""
+        if self.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+            super().rollback()
+
     def wait(self, gen: PQGen[Any], interval: float = _LOOK, timeout: float | None = None) -> Any:
         """See psycopg.Connection: waits for the server while the job is wanted."""
         if self.job is None:
