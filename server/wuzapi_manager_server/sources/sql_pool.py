@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, Pool, QueuePool
 
 from wuzapi_manager_server.domain.connection import SqlServer
 from wuzapi_manager_server.domain.deadline import Deadline, timed_out
@@ -173,11 +173,15 @@ class ServerPool:
         """Closes the connections. What SQLAlchemy has learned of the server, in five or six turns, it keeps."""
         self._resting = None
         if self._loop is not None:
-            self._disposal = self._loop.run_in_executor(self._executor, self._dispose)
+            self._disposal = self._loop.run_in_executor(self._executor, _close, self._taken_pools())
 
-    def _dispose(self) -> None:
-        for engine in tuple(self._engines.values()):
-            engine.dispose()
+    def _taken_pools(self) -> list[Pool]:
+        """The pools of now: who comes next finds empty ones."""
+        engines = list(self._engines.values())
+        pools = [engine.pool for engine in engines]
+        for engine in engines:
+            engine.dispose(close=False)
+        return pools
 
     def _once(self, work: Callable[[sa.Connection, Job], T], job: Job, *, write: bool) -> T:
         began = time.monotonic()
@@ -304,7 +308,7 @@ class ServerPool:
         if self._resting is not None:
             self._resting.cancel()
         await self._workers.close()
-        self._dispose()
+        _close(self._taken_pools())
 
 
 class ServerPools:
@@ -371,6 +375,11 @@ class Session:
 
         with suppress(ServiceError, exc.InvalidRequestError):
             await self._turn.run(close, Deadline.after(LONGEST_WAIT))
+
+
+def _close(pools: list[Pool]) -> None:
+    for pool in pools:
+        pool.dispose()
 
 
 _SINCE = "resting since"
