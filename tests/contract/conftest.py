@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.airtable_source import AirtableUnderTest
+from tests.contract.calls import Caller
 from tests.contract.mysql_source import MysqlUnderTest, mysql_database
 from tests.contract.nocodb_postgresql_source import NocodbOverPostgresql
 from tests.contract.nocodb_source import NocodbUnderTest
@@ -24,6 +25,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     program = str(Path(__file__).with_name("unhurried.py"))
     with world_in(tmp_path_factory.mktemp("world"), program=(program,)) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def ana(world: World) -> Caller:
+    return world.user("token-of-ana")
+
+
+@pytest.fixture(scope="session")
+def bruno(world: World) -> Caller:
+    return world.user("token-of-bruno")
 
 
 @contextmanager

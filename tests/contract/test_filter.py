@@ -54,11 +54,6 @@ OPERATORS: dict[pb.Op.ValueType, Callable[[Any, Any], bool]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def ana(world: World) -> Caller:
-    return world.user("token-of-ana")
-
-
 @pytest.mark.parametrize("kind", COMPARED)
 def test_every_comparison_of_every_type(world: World, source: SourceUnderTest, ana: Caller, kind: ColumnType) -> None:
     """A comparison finds what Python's own finds; null is equal to nothing, and not equal to any value."""

@@ -79,11 +79,6 @@ POSITIONS: dict[str, Use] = {
 
 
 @pytest.fixture(scope="module")
-def ana(world: World) -> Caller:
-    return world.user("token-of-ana")
-
-
-@pytest.fixture(scope="module")
 def table(source: SourceUnderTest, ana: Caller) -> MadeTable:
     rows = [[1, ana.token, "Ana", 30], [2, "token-of-bruno", SECRET, 40], [3, ana.token, "Aninha", 3]]
     return source.make(PEOPLE, rows)

@@ -34,11 +34,6 @@ MAPPINGS = (
 
 
 @pytest.fixture
-def ana(world: World) -> Caller:
-    return world.user("token-of-ana")
-
-
-@pytest.fixture
 def table(source: SourceUnderTest, ana: Caller) -> MadeTable:
     return source.make(SHAPE, [[1, ana.token, "in a", "in b", 5, "xyzzy", "plugh"]])
 

@@ -26,16 +26,6 @@ ROWS = [
 
 
 @pytest.fixture(scope="module")
-def ana(world: World) -> Caller:
-    return world.user("token-of-ana")
-
-
-@pytest.fixture(scope="module")
-def bruno(world: World) -> Caller:
-    return world.user("token-of-bruno")
-
-
-@pytest.fixture(scope="module")
 def table(source: SourceUnderTest, ana: Caller, bruno: Caller) -> MadeTable:
     owners = (ana.token, bruno.token)
     return source.make(

@@ -15,16 +15,6 @@ from wuzapi_manager_server.domain.table import ColumnType
 
 
 @pytest.fixture(scope="module")
-def ana(world: World) -> Caller:
-    return world.user("token-of-ana")
-
-
-@pytest.fixture(scope="module")
-def bruno(world: World) -> Caller:
-    return world.user("token-of-bruno")
-
-
-@pytest.fixture(scope="module")
 def people(source: SourceUnderTest, ana: Caller, bruno: Caller) -> MadeTable:
     return source.make(
         PEOPLE,

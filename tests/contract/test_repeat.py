@@ -21,16 +21,6 @@ CREATES: dict[str, Create] = {
 
 
 @pytest.fixture
-def ana(world: World) -> Caller:
-    return world.user("token-of-ana")
-
-
-@pytest.fixture
-def bruno(world: World) -> Caller:
-    return world.user("token-of-bruno")
-
-
-@pytest.fixture
 def table(source: SourceUnderTest) -> MadeTable:
     return source.make(PEOPLE)
 

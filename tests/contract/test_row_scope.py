@@ -21,16 +21,6 @@ LINKS = {
 }
 
 
-@pytest.fixture
-def ana(world: World) -> Caller:
-    return world.user("token-of-ana")
-
-
-@pytest.fixture
-def bruno(world: World) -> Caller:
-    return world.user("token-of-bruno")
-
-
 def calls_of(desk: Desk) -> list[Callable[[], object]]:
     """One call of every RPC."""
     return [

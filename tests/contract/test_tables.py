@@ -36,11 +36,6 @@ NAMES = [
 ]
 
 
-@pytest.fixture
-def ana(world: World) -> Caller:
-    return world.user("token-of-ana")
-
-
 @pytest.mark.parametrize("mapped", [False, True])
 def test_names_of_any_kind_work_everywhere(world: World, source: SourceUnderTest, ana: Caller, *, mapped: bool) -> None:
     """Quotes, percent signs, colons, spaces, accents and keywords in names of tables, columns and fields."""

@@ -20,16 +20,6 @@ NAMES = ["plain", "", None, 'quo"te', "com,ma", "line\nbreak", "cr\rlf\r\n", "aÃ
 
 
 @pytest.fixture(scope="module")
-def ana(world: World) -> Caller:
-    return world.user("token-of-ana")
-
-
-@pytest.fixture(scope="module")
-def bruno(world: World) -> Caller:
-    return world.user("token-of-bruno")
-
-
-@pytest.fixture(scope="module")
 def full(world: World, source: SourceUnderTest, ana: Caller, bruno: Caller) -> Desk:
     names = [name if source.can.keeps(name) else "not empty" for name in NAMES]
     rows = [

@@ -94,11 +94,6 @@ LOSSY_WHERE_TYPED: dict[ColumnType, Sequence[object]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def ana(world: World) -> Caller:
-    return world.user("token-of-ana")
-
-
 def shown(source: SourceUnderTest, kind: ColumnType, value: object) -> object:
     """How the engine gives a value: some show the zeros of a decimal up to the column's scale."""
     if kind is not ColumnType.DECIMAL or source.can.decimal_scale is None or value is None:

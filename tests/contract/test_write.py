@@ -15,16 +15,6 @@ from wuzapi_manager_server.domain.table import ColumnType
 
 
 @pytest.fixture
-def ana(world: World) -> Caller:
-    return world.user("token-of-ana")
-
-
-@pytest.fixture
-def bruno(world: World) -> Caller:
-    return world.user("token-of-bruno")
-
-
-@pytest.fixture
 def table(source: SourceUnderTest, ana: Caller, bruno: Caller) -> MadeTable:
     return source.make(
         PEOPLE, [[1, ana.token, "one", 1], [2, bruno.token, "two", 2], [3, ana.token, "three", 3], [4, None, "four", 4]]
