@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from pymysql import converters, err
 from pymysql.connections import Connection
-from pymysql.constants import CLIENT, FIELD_TYPE, SERVER_STATUS
+from pymysql.constants import CLIENT, FIELD_TYPE
 
 from wuzapi_manager_server.domain.connection import SqlServer, TlsMode
 from wuzapi_manager_server.sources.mysql_errors import LOST, NO_TLS, TOO_LARGE
@@ -182,7 +182,7 @@ class MysqlConnection(Connection):
 
     def begin(self) -> None:
         """Has the next statement begin a transaction; without autocommit any does."""
-        self._beginning = self.get_autocommit()
+        self._beginning = self._autocommit
 
     def query(self, sql: Any, unbuffered: bool = False) -> int:  # noqa: FBT001, FBT002 - the driver's signature
         """Carries out a statement; what comes before it (bounds, BEGIN) is sent now. Any error of the driver."""
@@ -194,9 +194,10 @@ class MysqlConnection(Connection):
             self._set_bounds()
         if self._beginning:
             self._beginning = False
+            self._begun = True
             super().begin()
-        # What gives rows or fails does not tell whether it has begun a transaction.
-        self._begun = self._prepared and not self.get_autocommit()
+        elif not self._autocommit:  # what gives rows, or fails, does not tell whether it has begun a transaction
+            self._begun = self._prepared
         try:
             return int(super().query(sql, unbuffered=unbuffered))
         except UnicodeDecodeError as error:  # the rest of the answer stands in the way of the next
@@ -229,7 +230,7 @@ class MysqlConnection(Connection):
 
     def commit(self) -> None:
         """Commits the transaction, where there is one."""
-        if self._in_transaction:
+        if self._begun:
             super().commit()
             self._begun = False
 
@@ -238,13 +239,9 @@ class MysqlConnection(Connection):
         self._beginning = False
         if self._result is not None and self._result.unbuffered_active:
             self._force_close()
-        elif self._in_transaction:
+        elif self._begun:
             super().rollback()
             self._begun = False
-
-    @property
-    def _in_transaction(self) -> bool:
-        return self._begun or bool(self.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
 
     def cut(self) -> set[int]:
         """The numbers of the warnings and notes of the last statement."""

@@ -1,19 +1,18 @@
 """Writes of MySQL and MariaDB, which say of new rows at most the first number that the server gave."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from wuzapi_manager_server.domain.table import Key, Owner, Row, Scalar
+from wuzapi_manager_server.domain.table import Key, Row, Scalar
 from wuzapi_manager_server.errors import QueryFailed, Text
-from wuzapi_manager_server.sources.base import Outcome
 from wuzapi_manager_server.sources.mysql_column import MysqlColumn
 from wuzapi_manager_server.sources.mysql_driver import own
 from wuzapi_manager_server.sources.mysql_errors import meaning
 from wuzapi_manager_server.sources.mysql_types import Declared
 from wuzapi_manager_server.sources.sql_pool import raw_of
-from wuzapi_manager_server.sources.sql_table import SqlColumn, SqlTable
-from wuzapi_manager_server.sources.sql_write import LARGEST, Values, Written, bytes_of, not_done, not_kept
+from wuzapi_manager_server.sources.sql_table import SqlColumn
+from wuzapi_manager_server.sources.sql_write import LARGEST, Values, Written, bytes_of, not_done
 
 CUT = frozenset({1264, 1265, 1292, 1366, 1406})
 """Warnings and notes of values that were not kept whole: they come in strict mode too, for spaces and digits."""
@@ -21,12 +20,6 @@ CUT = frozenset({1264, 1265, 1292, 1366, 1406})
 
 class MysqlWritten(Written):
     """Rows are what the server gives back of them, or are read by the key that they were given or the server gave."""
-
-    def __init__(
-        self, connection: sa.Connection, table: SqlTable, owner: Owner | None, check: Callable[[], None]
-    ) -> None:
-        super().__init__(connection, table, owner, check)
-        self._made: list[Row] = []
 
     def insert(self, raws: list[Values]) -> None:
         """Makes rows of the same columns: by one statement, or a few where they are large."""
@@ -76,17 +69,9 @@ class MysqlWritten(Written):
         with self.connection.execute(statement.returning(*shown, self.owned)) as result:
             made = result.cursor.fetchall()
         self._whole()
-        if len(made) != count:
-            raise not_done()
-        if not all(raw[-1] == 1 for raw in made):
-            raise not_kept()
-        rows = self.finder.shape.rows_of([raw[:-1] for raw in made])
+        rows = self.given_back(made, count)
         self.keys += rows.keys
-        self._made += rows
-
-    def outcomes(self) -> list[Outcome]:
-        """The rows as they are once all are written."""
-        return [Outcome(row) for row in self._made] if self._made else super().outcomes()
+        self.rows += rows
 
     def update(self, rows: Sequence[Row], raws: Sequence[Values]) -> None:
         """Changes rows that `targets` gave, all of the same columns, by one statement."""

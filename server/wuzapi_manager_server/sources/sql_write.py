@@ -10,6 +10,7 @@ from itertools import groupby
 
 import sqlalchemy as sa
 
+from wuzapi_manager_server.domain.rows import Rows
 from wuzapi_manager_server.domain.table import Cell, Column, ColumnType, JsonDocument, Key, Owner, Row
 from wuzapi_manager_server.errors import QueryFailed, Text, record_not_found
 from wuzapi_manager_server.sources.base import Change, Guard, Outcome
@@ -146,7 +147,7 @@ class Written:
         self.check = check
         self.finder = Finder(connection, table, owner)
         self.keys: list[Key] = []
-        self._rows: list[Row] = []
+        self.rows: list[Row] = []
 
     @property
     def owned(self) -> sa.ColumnElement[bool]:
@@ -174,13 +175,13 @@ class Written:
             statement = statement.values({key: sa.bindparam(key) for key in raws[0]})
         keys, rows = self._execute(statement, raws if len(raws) > 1 else raws[0], len(raws))
         self.keys += keys
-        self._rows += rows
+        self.rows += rows
 
     def update(self, rows: Sequence[Row], raws: Sequence[Values]) -> None:
         """Changes rows that `targets` gave, all of the same columns, by one statement."""
         if not raws[0]:
             self.keys += [row.key for row in rows]
-            self._rows += rows
+            self.rows += rows
             return
         statement = sa.update(self.table.element).prefix_with("OR ABORT", dialect="sqlite")
         keys, now = self._execute(
@@ -193,7 +194,7 @@ class Written:
                 raise not_kept()
             keys, now = [keys[at] for at in places], [now[at] for at in places] if now else ()
         self.keys += keys
-        self._rows += now
+        self.rows += now
 
     def changing(self, rows: Sequence[Row]) -> sa.ColumnElement[bool]:
         """The condition that lets those rows through, and none of other owners."""
@@ -221,14 +222,20 @@ class Written:
         returning = statement.returning(*([*shown, self.owned.label("owned")] if shown else keys))
         with self.connection.execute(returning, values) as result:
             written = result.fetchall()
+        if not shown:
+            if len(written) != count:
+                raise not_done()
+            return list(map(self.key_of, written)), ()
+        rows = self.given_back(written, count)
+        return rows.keys, rows
+
+    def given_back(self, written: Sequence[Sequence[object]], count: int) -> Rows:
+        """The rows that a statement gave whole, each with whether it is the owner's. QueryFailed where one is not."""
         if len(written) != count:
             raise not_done()
-        if not shown:
-            return list(map(self.key_of, written)), ()
-        if not all(raw[-1] is True for raw in written):
+        if not all(raw[-1] == 1 for raw in written):  # as a truth value, or as the number that engines without have
             raise not_kept()
-        rows = self.finder.shape.rows_of([raw[:-1] for raw in written])
-        return rows.keys, rows
+        return self.finder.shape.rows_of([raw[:-1] for raw in written])
 
     def key_of(self, raw: Iterable[object]) -> Key:
         """The key of the raw values of its columns."""
@@ -236,8 +243,8 @@ class Written:
 
     def outcomes(self) -> list[Outcome]:
         """The rows as they are once all are written."""
-        if self.table.returns:
-            return [Outcome(row) for row in self._rows]
+        if self.rows:
+            return [Outcome(row) for row in self.rows]
         self.check()
         if self.table.deferred:  # what a trigger does to the rows is done before they are looked at
             self.connection.execute(sa.text("SET CONSTRAINTS ALL IMMEDIATE"))
