@@ -17,7 +17,8 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from wuzapi_manager_server import observe
 from wuzapi_manager_server.errors import CannotStart, ServiceError
-from wuzapi_manager_server.observe import Metrics, MetricsEndpoint, Sampling, logger
+from wuzapi_manager_server.metrics_endpoint import MULTIPROCESS_DIR, MetricsEndpoint, shared_registry
+from wuzapi_manager_server.observe import Metrics, Sampling, logger
 from wuzapi_manager_server.opening import beside_others
 from wuzapi_manager_server.rpc.health import SERVICE as HEALTH
 from wuzapi_manager_server.rpc.health import Health, ReadinessMonitor, add_health
@@ -96,7 +97,7 @@ def _serve_with_workers(settings: Settings, announce: Announce, wire_parts: Wire
         died: Callable[[int], None] | None = None
         if settings.metrics_port is not None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="wuzapi-manager-metrics-"))
-            os.environ[observe.MULTIPROCESS_DIR] = folder  # the workers inherit it
+            os.environ[MULTIPROCESS_DIR] = folder  # the workers inherit it
             endpoint = _metrics_endpoint(settings, settings.metrics_port, None)
             stack.callback(endpoint.close)
             died = partial(mark_process_dead, path=folder)
@@ -197,7 +198,7 @@ def tls_of(settings: Settings) -> Tls | None:
 
 
 def _metrics_endpoint(settings: Settings, port: int, metrics: Metrics | None) -> MetricsEndpoint:
-    registry = metrics.registry if metrics else observe.shared_registry()
+    registry = metrics.registry if metrics else shared_registry()
     try:
         return MetricsEndpoint(settings.grpc_host, port, registry)
     except OSError:

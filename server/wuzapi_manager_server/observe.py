@@ -6,20 +6,18 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Literal, Protocol, cast
 
 import orjson
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 LogFormat = Literal["auto", "json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
-MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 
 _LEVELS = {"info": logging.INFO, "error": logging.ERROR}
 _MAX_MESSAGE = 1000
@@ -386,27 +384,6 @@ class Sampling:
         self._metrics.loop_lag.set(max(0.0, loop.time() - due))
         self._metrics.sample(self._under_way())
         self._arm(loop)
-
-
-class MetricsEndpoint:
-    """Serves metrics as Prometheus reads them, over HTTP, from a thread. OSError when the port is taken."""
-
-    def __init__(self, host: str, port: int, registry: CollectorRegistry) -> None:
-        self._server, self._thread = start_http_server(port, addr=host, registry=registry)
-        self.port = int(self._server.server_port)
-
-    def close(self) -> None:
-        """Ends serving."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-def shared_registry(environment: Mapping[str, str] = os.environ) -> CollectorRegistry:
-    """A registry that sums up those of all worker processes, which share the folder PROMETHEUS_MULTIPROC_DIR."""
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry, path=environment[MULTIPROCESS_DIR])  # type: ignore[no-untyped-call]  # has no types
-    return registry
 
 
 def logger() -> "structlog.typing.FilteringBoundLogger":

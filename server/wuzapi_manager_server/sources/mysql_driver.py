@@ -27,7 +27,7 @@ _UTF8MB4 = 45
 
 
 class MysqlDriver:
-    """See sql_pool.Driver. `timeout` is the longest that a statement may take, in seconds."""
+    """See sql_driver.Driver. `timeout` is the longest that a statement may take, in seconds."""
 
     name = "mysql"
     port = 3306

@@ -104,7 +104,7 @@ def _while_wanted(gen: PQGen[Any], job: Job) -> PQGen[Any]:
 
 
 class PostgresqlDriver:
-    """See sql_pool.Driver. `timeout` bounds each statement, in seconds, on the server too."""
+    """See sql_driver.Driver. `timeout` bounds each statement, in seconds, on the server too."""
 
     name = "postgresql"
     port = 5432

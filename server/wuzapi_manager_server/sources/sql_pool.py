@@ -4,16 +4,15 @@ import asyncio
 import select
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import CancelledError, Executor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
-from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, Pool, QueuePool
 
@@ -22,6 +21,7 @@ from wuzapi_manager_server.domain.deadline import Deadline, timed_out
 from wuzapi_manager_server.duty import finished
 from wuzapi_manager_server.errors import ConnectionFailed, ServiceError, Text
 from wuzapi_manager_server.observe import logger
+from wuzapi_manager_server.sources.sql_driver import Driver
 from wuzapi_manager_server.sources.sql_statements import Statements
 from wuzapi_manager_server.sources.sql_table import Altered
 from wuzapi_manager_server.sources.sql_work import LONGEST_WAIT, Job, Turn, Workers, crowded, outcome_unknown
@@ -47,55 +47,6 @@ class Limits(NamedTuple):
 
     timeout: float
     slow: float
-
-
-class Driver(Protocol):
-    """What an engine adds to the pool: how its driver connects, works for a job, and fails."""
-
-    name: str
-    port: int
-    error: type[Exception]
-    options: Mapping[str, object]
-    """More arguments of SQLAlchemy's create_engine."""
-    writes_apart: bool
-    """Whether transactions that write have connections of their own, whose sessions begin them by themselves."""
-
-    def url(self) -> URL:
-        """The SQLAlchemy dialect and driver, nothing else."""
-        ...
-
-    def connect(
-        self, server: SqlServer, address: str, port: int, patience: float, job: Job, *, write: bool
-    ) -> DBAPIConnection:
-        """A connection to that address within `patience` seconds, already adopted by the job; any driver error.
-
-        The name that TLS verifies is the host of `server`. The session is set up as the engine's columns expect it, in
-        autocommit unless it is to `write` apart, with the longest statement bounded by the server too.
-        """
-        ...
-
-    def adopt(self, raw: DBAPIConnection, job: Job) -> None:
-        """From now on the connection works for `job`: when that is to end, its statement is cancelled on the server.
-
-        The statement then ends soon with any driver error, and so does one that a dead server never answers.
-        """
-        ...
-
-    def fileno(self, raw: DBAPIConnection) -> int:
-        """The connection's socket; -1 where it is closed."""
-        ...
-
-    def ping(self, raw: DBAPIConnection) -> None:
-        """Asks the server for a sign of life; a driver error where there is none."""
-        ...
-
-    def begin(self, raw: DBAPIConnection) -> None:
-        """Begins a transaction, where the session does not do so by itself."""
-        ...
-
-    def translated(self, error: BaseException | None) -> ServiceError:
-        """The error to tell, by the driver's code alone. `sql_table.Altered` where the schema is not as described."""
-        ...
 
 
 class ServerPool:
